@@ -1,0 +1,19 @@
+/**
+ * @file stele.h
+ * Everything that stele offers: event sourcing in one SQLite file.
+ */
+#ifndef STELE_H
+#define STELE_H
+
+#include <stele/api.h>
+#include <stele/version.h>
+#include <stele/status.h>
+#include <stele/store.h>
+#include <stele/transaction.h>
+#include <stele/eventstore.h>
+#include <stele/checkpoint.h>
+#include <stele/json.h>
+#include <stele/jsonl.h>
+#include <stele/verify.h>
+
+#endif

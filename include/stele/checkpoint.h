@@ -1,0 +1,63 @@
+/**
+ * @file stele/checkpoint.h
+ * The position through which a reader, known by its name, has finished scanning.
+ *
+ * Save it in the transaction that changes the read model, and each event counts exactly once.
+ */
+#ifndef STELE_CHECKPOINT_H
+#define STELE_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <stele/api.h>
+#include <stele/status.h>
+#include <stele/store.h>
+#include <stele/transaction.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A saved place. */
+typedef struct stele_checkpoint {
+    bool found;          /**< A saved position 0 is found; a name never saved is not. */
+    int64_t position;    /**< 0 when not found. */
+    int64_t saved_at;    /**< Microseconds UTC; 0 when not found. */
+    int64_t reserved[4]; /**< Zero. */
+} stele_checkpoint;
+
+/**
+ * Load the checkpoint `name`. One that was never saved is STELE_OK with `found` false.
+ *
+ * @return STELE_OK, STELE_MISUSE, STELE_BUSY, STELE_CORRUPT, STELE_IO, STELE_NO_MEMORY,
+ *         STELE_CLOSED.
+ */
+STELE_API stele_status stele_checkpoint_load(stele_store *store, const char *name,
+                                             stele_checkpoint *checkpoint_out);
+
+/** stele_checkpoint_load() that sees the writes of `transaction`. */
+STELE_API stele_status stele_transaction_checkpoint_load(stele_transaction *transaction,
+                                                         const char *name,
+                                                         stele_checkpoint *checkpoint_out);
+
+/**
+ * Save `position` under `name`, replacing what was there. A lower position is accepted, so that a
+ * reader can be rewound.
+ *
+ * @param position From 0 to the head; beyond it is STELE_MISUSE.
+ * @return STELE_OK, STELE_MISUSE, STELE_READ_ONLY, STELE_BUSY, STELE_FULL, STELE_IO,
+ *         STELE_CORRUPT, STELE_NO_MEMORY, STELE_CLOSED, STELE_UNKNOWN_OUTCOME.
+ */
+STELE_API stele_status stele_checkpoint_save(stele_store *store, const char *name,
+                                             int64_t position);
+
+/** stele_checkpoint_save() inside `transaction`: saved when that commits. */
+STELE_API stele_status stele_transaction_checkpoint_save(stele_transaction *transaction,
+                                                         const char *name, int64_t position);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,182 @@
+/**
+ * @file stele/store.h
+ * An append-only store of events in one SQLite file: opening, describing and closing it.
+ *
+ * What will hurt if you forget it:
+ * - One host: WAL needs shared memory, so never put the file on a network filesystem.
+ * - Never open, copy or lock the file, its -wal or its -shm by other means while a store is open:
+ *   one close() of a second descriptor drops every lock that SQLite holds in this process.
+ * - After fork() a child must not use an inherited store: each call answers STELE_MISUSE there,
+ *   and stele_store_close() only frees memory.
+ *
+ * Ownership. What a function hands out through an `_out` parameter is owned by the caller and ends
+ * with the matching `_close` or `_end`. What it returns or lends as a `const` pointer is borrowed,
+ * until the moment its comment names.
+ *
+ * Threads. A store may be shared by any number of threads; a cursor or transaction opened from it
+ * is used by one thread at a time. Several processes may open one file.
+ *
+ * Options. Each options struct starts with its own size: begin with its `_INIT` macro or `_init`
+ * function. NULL means all defaults; a zero size is STELE_MISUSE; a smaller size, from a program
+ * compiled against an older header, gets defaults for the rest.
+ */
+#ifndef STELE_STORE_H
+#define STELE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stele/api.h>
+#include <stele/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An open store. */
+typedef struct stele_store stele_store;
+
+/** The file format that this library writes. */
+#define STELE_FORMAT 1
+
+/** The longest name of a stream, type, codec or checkpoint, and the longest key, in bytes. */
+#define STELE_NAME_SIZE_MAX 255
+
+/** What an OK from append promises. */
+typedef enum stele_durability {
+    STELE_DURABILITY_FULL = 0,   /**< The events survive power loss (synchronous=FULL). */
+    STELE_DURABILITY_RELAXED = 1 /**< Power loss may take the last moments; never the order. */
+} stele_durability;
+
+/** How to open a store. */
+typedef struct stele_options {
+    size_t struct_size;       /**< Set by the initializer; says which fields exist. */
+    uint32_t busy_timeout_ms; /**< How long to wait for another process's writer. 5000. */
+    uint32_t event_size_max;  /**< data + metadata beyond this is TOO_LARGE. 1 MiB; at most 64. */
+    stele_durability durability;
+    bool read_only;     /**< Never change the database's content. */
+    bool immutable;     /**< With read_only: promise that nobody writes (unwritable folders). */
+    bool must_exist;    /**< A missing file is STELE_NOT_FOUND instead of being created. */
+    bool no_migrate;    /**< An older format, or a new file, is STELE_UNSUPPORTED. */
+    bool strict_schema; /**< Refuse any table, index, view or trigger that isn't ours. */
+    uint32_t wal_soft_pages; /**< Transfer the WAL into the file beyond this. 8000 pages, 32 MB. */
+    uint32_t reader_max;     /**< Most pooled read connections; more readers wait. 16. */
+    /** The store's clock, in microseconds since 1970 UTC; called under the write lock on the
+     * appending thread; may call nothing of the store. NULL means the system's. */
+    int64_t (*clock)(void *context);
+    void *clock_context;
+} stele_options;
+
+/* clang-format off */
+#define STELE_OPTIONS_INIT { sizeof(stele_options), 5000, 1024 * 1024, STELE_DURABILITY_FULL, \
+    false, false, false, false, false, 8000, 16, NULL, NULL }
+/* clang-format on */
+
+/** Set `options` to the defaults, as STELE_OPTIONS_INIT does. For bindings. */
+STELE_API void stele_options_init(stele_options *options);
+
+/**
+ * Open the store at `path`, creating the file and bringing its schema up to date.
+ *
+ * A new file is readable by its owner alone (0600). An existing one is checked: that it is a stele
+ * file of a known format, that our tables are exactly ours, and that nothing foreign (trigger,
+ * index, foreign key) hangs on them. Triggers and views of others never run on our connections.
+ *
+ * On failure `*store_out` is NULL and there is nothing to close.
+ *
+ * @param path      UTF-8 file name, or ":memory:" for a private store that ends with the handle.
+ *                  The last component must not be a link; "file:" URIs are refused.
+ * @param options   NULL means STELE_OPTIONS_INIT. Copied.
+ * @param store_out Receives the store; close it with stele_store_close().
+ * @return STELE_OK, or
+ *         STELE_NOT_FOUND (no file, and must_exist or read_only; or no such folder),
+ *         STELE_BUSY (another process kept the file locked),
+ *         STELE_CORRUPT (damaged, not a stele file, or its schema was tampered with),
+ *         STELE_UNSUPPORTED (a newer format; an unmigrated file with no_migrate or read_only; a
+ *         folder that needs `immutable`; `immutable` beside a WAL),
+ *         STELE_FULL, STELE_IO, STELE_NO_MEMORY, or STELE_MISUSE (an argument).
+ */
+STELE_API stele_status stele_store_open(const char *path, const stele_options *options,
+                                        stele_store **store_out);
+
+/**
+ * Close `store`. NULL is allowed; never fails.
+ *
+ * Calls that are running on other threads are waited for. An open transaction is rolled back. A
+ * cursor or transaction that is still open stays valid memory, answers STELE_CLOSED, and must
+ * still be closed. The WAL is moved into the file, so that the file alone is complete when no
+ * other process has it open.
+ */
+STELE_API void stele_store_close(stele_store *store);
+
+/**
+ * Bring the file at `path` up to this library's format, creating it when missing. Running it on an
+ * up to date file changes nothing. What stele_store_open() does unless `no_migrate` is set.
+ *
+ * @param options NULL means defaults; `no_migrate` and `read_only` in it are STELE_MISUSE.
+ * @return As stele_store_open().
+ */
+STELE_API stele_status stele_store_migrate(const char *path, const stele_options *options);
+
+/**
+ * The SQL that creates the tables of STELE_FORMAT in an empty database, for those who run their
+ * migrations themselves. Never NULL; never freed; any thread.
+ */
+STELE_API const char *stele_schema_sql(void);
+
+/** What holds against SQLite's WAL-reset bug (3.7.0 to 3.51.2). */
+typedef enum stele_wal_reset {
+    STELE_WAL_RESET_FIXED = 0,  /**< This SQLite doesn't have the bug. */
+    STELE_WAL_RESET_GUARDED = 1 /**< It has; our transfers are guarded, foreign ones are not. */
+} stele_wal_reset;
+
+/** Facts about an open store. Filled by stele_store_info(). */
+typedef struct stele_store_info {
+    size_t struct_size; /**< Set by the caller to sizeof(stele_store_info). */
+    char uuid[37];      /**< The store's own, for as long as it lives. */
+    char epoch[37];     /**< The identity of this unbroken timeline. */
+    uint32_t format;
+    int64_t head;         /**< The last position; 0 when empty. */
+    int64_t events;       /**< Readable ones outside `$` streams. */
+    int64_t streams;      /**< That are not deleted, outside `$` streams. */
+    int64_t file_bytes;   /**< The database alone, as its pages say. */
+    int64_t wal_bytes;    /**< 0 when there is none. */
+    uint32_t connections; /**< Open ones of this handle. */
+    stele_durability durability;
+    stele_wal_reset wal_reset;
+    bool read_only;
+    bool memory;          /**< A ":memory:" store: nothing survives the handle. */
+    bool foreign_objects; /**< The file holds tables, views or triggers that are not ours. */
+} stele_store_info;
+
+/* clang-format off */
+#define STELE_STORE_INFO_INIT { sizeof(stele_store_info), "", "", 0, 0, 0, 0, 0, 0, 0, \
+    STELE_DURABILITY_FULL, STELE_WAL_RESET_FIXED, false, false, false }
+/* clang-format on */
+
+/**
+ * Describe `store`. Counts the events by index, which takes time linear in their number
+ * (about 1 ms per 400,000).
+ *
+ * @param info_out Its struct_size is set by the caller; the rest is filled.
+ * @return STELE_OK, STELE_MISUSE, STELE_BUSY, STELE_CORRUPT, STELE_IO, STELE_NO_MEMORY,
+ *         STELE_CLOSED.
+ */
+STELE_API stele_status stele_store_describe(stele_store *store, stele_store_info *info_out);
+
+/**
+ * Move the WAL's content into the file now, guarded, as the store does by itself beyond
+ * wal_soft_pages and at close. Readers and other processes may keep some of it back.
+ *
+ * @param left_out May be NULL. Receives the WAL pages that could not be moved yet.
+ * @return STELE_OK, STELE_BUSY, STELE_READ_ONLY, STELE_FULL, STELE_IO, STELE_MISUSE (also inside
+ *         a transaction of this thread), STELE_NO_MEMORY, STELE_CLOSED.
+ */
+STELE_API stele_status stele_store_transfer(stele_store *store, uint32_t *left_out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,33 @@
+/* A buffer that grows, and the few questions about text that every layer asks. */
+#ifndef STELE_BASE_BYTES_H
+#define STELE_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <stele/status.h>
+
+/* Starts as { 0 }; `data` is NULL until something is written. */
+typedef struct stele__buffer {
+    char *data;
+    size_t size;
+    size_t capacity;
+} stele__buffer;
+
+/* Make room for `size` more bytes. OK or NO_MEMORY. */
+stele_status stele__buffer_reserve(stele__buffer *buffer, size_t size);
+stele_status stele__buffer_add(stele__buffer *buffer, const void *data, size_t size);
+stele_status stele__buffer_add_text(stele__buffer *buffer, const char *text);
+void stele__buffer_dispose(stele__buffer *buffer);
+
+/* The size of the valid UTF-8 sequence that begins at `text`, 1 to 4; 0 when none does. */
+size_t stele__utf8_sequence(const unsigned char *text, size_t size);
+bool stele__utf8_valid(const void *text, size_t size);
+
+/*
+ * Check a name (of a stream, type, codec, checkpoint or key; `what` says which): 1 to
+ * STELE_NAME_SIZE_MAX bytes of UTF-8 without control characters. OK or MISUSE.
+ */
+stele_status stele__check_name(const char *what, const char *name);
+
+#endif

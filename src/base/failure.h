@@ -1,0 +1,22 @@
+/* Failing with a reason: every failure is born here, with names and numbers. */
+#ifndef STELE_BASE_FAILURE_H
+#define STELE_BASE_FAILURE_H
+
+#include <stele/status.h>
+
+/* Room for a reason; a longer one is cut. */
+#define STELE__ERROR_SIZE 512
+
+/*
+ * Keep the reason for this thread's stele_error_text() and return `status`. A byte of an argument
+ * that is not printable ASCII or valid UTF-8 ends up escaped as \xNN. Arguments may point into
+ * the text kept before.
+ */
+__attribute__((format(printf, 2, 3))) stele_status stele__fail(stele_status status,
+                                                               const char *format, ...);
+
+/* The same, with `context` put before the reason kept: "line 7: no such thing". */
+__attribute__((format(printf, 2, 3))) stele_status stele__fail_within(stele_status status,
+                                                                      const char *format, ...);
+
+#endif

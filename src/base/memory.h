@@ -1,0 +1,16 @@
+/* The library's only way to the heap. Sizes are bytes; failing returns NULL and says nothing. */
+#ifndef STELE_BASE_MEMORY_H
+#define STELE_BASE_MEMORY_H
+
+#include <stddef.h>
+
+void *stele__allocate(size_t size);
+/* Zeroed, and safe against overflow of count * size. */
+void *stele__allocate_array(size_t count, size_t size);
+/* As realloc(): on failure the old memory stays. */
+void *stele__reallocate(void *memory, size_t size);
+/* A copy of `text`, or NULL for NULL and when there is no memory. */
+char *stele__copy_text(const char *text);
+void stele__free(void *memory);
+
+#endif

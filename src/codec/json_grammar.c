@@ -1,0 +1,347 @@
+/*
+ * The grammar of JSON as five states and a stack, without recursion: one token a step.
+ */
+#include "codec/json_internal.h"
+
+#include "base/failure.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    JSON_SHOWN_KEY_SIZE = 40 /* bytes of a key that an error text shows */
+};
+
+/* Failing */
+
+stele_status stele__json_fail(stele_json_reader *reader, stele_status status,
+                              const unsigned char *at)
+{
+    reader->state = STELE__JSON_FAILED;
+    reader->last_kind = 0;
+    reader->failure = status;
+    reader->failure_offset = (size_t)(at - reader->text);
+    return stele__fail(status, "%s", reader->failure_text);
+}
+
+static stele_status refuse_json(stele_json_reader *reader, stele_status status, const char *what,
+                                const unsigned char *at)
+{
+    snprintf(reader->failure_text, sizeof reader->failure_text, "%s at byte %zu", what,
+             (size_t)(at - reader->text));
+    return stele__json_fail(reader, status, at);
+}
+
+/* The byte at `at`, or the end of the text there, is not what the grammar asks for. */
+static stele_status refuse_json_byte(stele_json_reader *reader, const unsigned char *at,
+                                     const char *expected)
+{
+    char found[24] = "end of the text";
+    if (at<reader->end && * at> 0x20 && *at < 0x7f)
+        snprintf(found, sizeof found, "'%c'", *at);
+    else if (at < reader->end)
+        snprintf(found, sizeof found, "byte 0x%02X", (unsigned)*at);
+
+    if (at == reader->text && reader->end - at >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0)
+        return refuse_json(reader, STELE_INVALID, "byte order mark", at);
+    snprintf(reader->failure_text, sizeof reader->failure_text,
+             "unexpected %s at byte %zu, expected %s", found, (size_t)(at - reader->text),
+             expected);
+    return stele__json_fail(reader, STELE_INVALID, at);
+}
+
+/* Name the last key, which its object already has; `at` is its opening quote. */
+static stele_status refuse_json_duplicate(stele_json_reader *reader, const unsigned char *at)
+{
+    const stele__json_key *key = &reader->keys.keys[reader->keys.count - 1];
+    const unsigned char *bytes = stele__json_key_bytes(&reader->keys, key);
+    bool is_cut = key->size > JSON_SHOWN_KEY_SIZE;
+    size_t shown_size = is_cut ? JSON_SHOWN_KEY_SIZE : key->size;
+
+    char shown[JSON_SHOWN_KEY_SIZE * 4 + 1];
+    size_t used = 0;
+    shown[0] = '\0';
+    for (size_t i = 0; i < shown_size; i++) {
+        bool printable = bytes[i] >= 0x20 && bytes[i] < 0x7f;
+        int written = snprintf(shown + used, sizeof shown - used, printable ? "%c" : "\\x%02X",
+                               (unsigned)bytes[i]);
+        used += (size_t)written;
+    }
+    snprintf(reader->failure_text, sizeof reader->failure_text, "duplicate key '%s'%s at byte %zu",
+             shown, is_cut ? "..." : "", (size_t)(at - reader->text));
+    return stele__json_fail(reader, STELE_INVALID, at);
+}
+
+/* Tokens */
+
+static inline stele_status emit_json_token(stele_json_reader *reader, stele_json_token *token,
+                                           stele_json_kind kind, const unsigned char *start,
+                                           const unsigned char *end)
+{
+    reader->value = start;
+    reader->at = end;
+    reader->last_kind = (int)kind;
+    token->kind = kind;
+    token->depth = reader->depth;
+    token->text = (const char *)start;
+    token->size = (size_t)(end - start);
+    token->offset = (size_t)(start - reader->text);
+    token->escaped = false;
+    return STELE_OK;
+}
+
+static inline const unsigned char *skip_json_blanks(const unsigned char *at,
+                                                    const unsigned char *end)
+{
+    while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+        at++;
+    return at;
+}
+
+static inline const unsigned char *skip_json_digits(const unsigned char *at,
+                                                    const unsigned char *end)
+{
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
+    return at;
+}
+
+static stele_status read_json_number(stele_json_reader *reader, const unsigned char *start,
+                                     stele_json_token *token)
+{
+    const unsigned char *end = reader->end;
+    const unsigned char *at = start;
+    if (*at == '-')
+        at++;
+
+    const unsigned char *digits = at;
+    at = skip_json_digits(at, end);
+    if (at == digits)
+        return refuse_json_byte(reader, at, "a digit");
+    if (*digits == '0' && at - digits > 1)
+        return refuse_json(reader, STELE_INVALID, "number with a leading zero", digits);
+
+    if (at < end && *at == '.') {
+        digits = ++at;
+        at = skip_json_digits(at, end);
+        if (at == digits)
+            return refuse_json_byte(reader, at, "a digit");
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '+' || *at == '-'))
+            at++;
+        digits = at;
+        at = skip_json_digits(at, end);
+        if (at == digits)
+            return refuse_json_byte(reader, at, "a digit");
+    }
+    reader->state = STELE__JSON_AFTER_VALUE;
+    return emit_json_token(reader, token, STELE_JSON_NUMBER, start, at);
+}
+
+static stele_status read_json_word(stele_json_reader *reader, const unsigned char *start,
+                                   const char *word, stele_json_kind kind, stele_json_token *token)
+{
+    const unsigned char *at = start;
+    for (const char *letter = word; *letter != '\0'; letter++, at++) {
+        if (at == reader->end || *at != (unsigned char)*letter)
+            return refuse_json_byte(reader, at, word);
+    }
+    reader->state = STELE__JSON_AFTER_VALUE;
+    return emit_json_token(reader, token, kind, start, at);
+}
+
+static stele_status refuse_json_string(stele_json_reader *reader, const stele__json_flaw *flaw)
+{
+    if (flaw->what != NULL)
+        return refuse_json(reader, STELE_INVALID, flaw->what, flaw->at);
+    snprintf(reader->failure_text, sizeof reader->failure_text,
+             "control character 0x%02X in a string at byte %zu", (unsigned)*flaw->at,
+             (size_t)(flaw->at - reader->text));
+    return stele__json_fail(reader, STELE_INVALID, flaw->at);
+}
+
+/* Read a KEY or STRING whose opening quote is at `quote`. */
+static inline stele_status read_json_string(stele_json_reader *reader, const unsigned char *quote,
+                                            stele_json_kind kind, stele_json_token *token)
+{
+    stele__json_flaw flaw;
+    bool escaped = false;
+    const unsigned char *close = stele__json_string_end(quote + 1, reader->end, &escaped, &flaw);
+    if (close == NULL)
+        return refuse_json_string(reader, &flaw);
+
+    emit_json_token(reader, token, kind, quote, close + 1);
+    token->text++;
+    token->size -= 2;
+    token->escaped = escaped;
+    return STELE_OK;
+}
+
+static stele_status read_json_key(stele_json_reader *reader, const unsigned char *at,
+                                  stele_json_token *token)
+{
+    if (at == reader->end || *at != '"')
+        return refuse_json_byte(reader, at,
+                                reader->state == STELE__JSON_IN_OBJECT ? "a key or '}'" : "a key");
+    stele_status status = read_json_string(reader, at, STELE_JSON_KEY, token);
+    if (status != STELE_OK)
+        return status;
+
+    status = stele__json_keys_add(&reader->keys, &reader->frames[reader->depth - 1].object,
+                                  (const unsigned char *)token->text, token->size, token->escaped);
+    if (status == STELE_INVALID)
+        return refuse_json_duplicate(reader, at);
+    if (status != STELE_OK)
+        return refuse_json(reader, status, "no memory to tell keys apart", at);
+    reader->state = STELE__JSON_AFTER_KEY;
+    return STELE_OK;
+}
+
+/* Objects and arrays */
+
+static stele_status grow_json_frames(stele_json_reader *reader)
+{
+    if (reader->frame_capacity > SIZE_MAX / 2 / sizeof(stele__json_frame))
+        return STELE_NO_MEMORY;
+
+    bool is_inline = reader->frames == reader->first_frames;
+    size_t capacity = reader->frame_capacity * 2;
+    size_t size = capacity * sizeof(stele__json_frame);
+    stele__json_frame *memory =
+        is_inline ? stele__allocate(size) : stele__reallocate(reader->frames, size);
+    if (memory == NULL)
+        return STELE_NO_MEMORY;
+
+    if (is_inline)
+        memcpy(memory, reader->first_frames, sizeof reader->first_frames);
+    reader->frames = memory;
+    reader->frame_capacity = capacity;
+    return STELE_OK;
+}
+
+static stele_status begin_json_container(stele_json_reader *reader, const unsigned char *at,
+                                         stele_json_token *token)
+{
+    if (reader->depth == reader->depth_max) {
+        snprintf(reader->failure_text, sizeof reader->failure_text,
+                 "nested deeper than %u levels at byte %zu", (unsigned)reader->depth_max,
+                 (size_t)(at - reader->text));
+        return stele__json_fail(reader, STELE_TOO_LARGE, at);
+    }
+    if (reader->depth == reader->frame_capacity && grow_json_frames(reader) != STELE_OK)
+        return refuse_json(reader, STELE_NO_MEMORY, "no memory to nest deeper", at);
+
+    bool is_object = *at == '{';
+    emit_json_token(reader, token, is_object ? STELE_JSON_OBJECT_BEGIN : STELE_JSON_ARRAY_BEGIN, at,
+                    at + 1);
+    stele__json_frame *frame = &reader->frames[reader->depth++];
+    frame->is_object = is_object;
+    if (is_object)
+        stele__json_keys_enter(&reader->keys, &frame->object);
+    reader->state = is_object ? STELE__JSON_IN_OBJECT : STELE__JSON_IN_ARRAY;
+    return STELE_OK;
+}
+
+static stele_status end_json_container(stele_json_reader *reader, const unsigned char *at,
+                                       stele_json_token *token)
+{
+    const stele__json_frame *frame = &reader->frames[--reader->depth];
+    bool is_object = frame->is_object;
+    if (is_object)
+        stele__json_keys_leave(&reader->keys, &frame->object);
+    reader->state = STELE__JSON_AFTER_VALUE;
+    return emit_json_token(reader, token, is_object ? STELE_JSON_OBJECT_END : STELE_JSON_ARRAY_END,
+                           at, at + 1);
+}
+
+/* The grammar */
+
+static stele_status read_json_value(stele_json_reader *reader, const unsigned char *at,
+                                    stele_json_token *token)
+{
+    if (at == reader->end)
+        return refuse_json_byte(reader, at, "a value");
+
+    switch (*at) {
+    case '{':
+    case '[': return begin_json_container(reader, at, token);
+    case '"':
+        reader->state = STELE__JSON_AFTER_VALUE;
+        return read_json_string(reader, at, STELE_JSON_STRING, token);
+    case 't': return read_json_word(reader, at, "true", STELE_JSON_TRUE, token);
+    case 'f': return read_json_word(reader, at, "false", STELE_JSON_FALSE, token);
+    case 'n': return read_json_word(reader, at, "null", STELE_JSON_NULL, token);
+    default:
+        if (*at == '-' || (*at >= '0' && *at <= '9'))
+            return read_json_number(reader, at, token);
+        return refuse_json_byte(
+            reader, at, reader->state == STELE__JSON_IN_ARRAY ? "a value or ']'" : "a value");
+    }
+}
+
+/* After a value: a comma and what it announces, or the end of what encloses the value. */
+static inline stele_status continue_json_container(stele_json_reader *reader,
+                                                   const unsigned char *at, stele_json_token *token)
+{
+    bool in_object = reader->frames[reader->depth - 1].is_object;
+    if (at < reader->end && *at == ',') {
+        at = skip_json_blanks(at + 1, reader->end);
+        return in_object ? read_json_key(reader, at, token) : read_json_value(reader, at, token);
+    }
+    if (at == reader->end || *at != (in_object ? '}' : ']'))
+        return refuse_json_byte(reader, at, in_object ? "',' or '}'" : "',' or ']'");
+    return end_json_container(reader, at, token);
+}
+
+static stele_status finish_json(stele_json_reader *reader, const unsigned char *at)
+{
+    if (at < reader->end)
+        return refuse_json_byte(reader, at, "nothing after the value");
+    reader->state = STELE__JSON_FINISHED;
+    reader->last_kind = 0;
+    reader->at = at;
+    return STELE_DONE;
+}
+
+stele_status stele__json_read(stele_json_reader *reader, stele_json_token *token)
+{
+    const unsigned char *at = skip_json_blanks(reader->at, reader->end);
+
+    switch (reader->state) {
+    case STELE__JSON_BEFORE_VALUE: return read_json_value(reader, at, token);
+    case STELE__JSON_AFTER_KEY:
+        if (at == reader->end || *at != ':')
+            return refuse_json_byte(reader, at, "':'");
+        return read_json_value(reader, skip_json_blanks(at + 1, reader->end), token);
+    case STELE__JSON_IN_OBJECT:
+        if (at < reader->end && *at == '}')
+            return end_json_container(reader, at, token);
+        return read_json_key(reader, at, token);
+    case STELE__JSON_IN_ARRAY:
+        if (at < reader->end && *at == ']')
+            return end_json_container(reader, at, token);
+        return read_json_value(reader, at, token);
+    case STELE__JSON_AFTER_VALUE:
+        if (reader->depth > 0)
+            return continue_json_container(reader, at, token);
+        return finish_json(reader, at);
+    case STELE__JSON_FINISHED: return STELE_DONE;
+    case STELE__JSON_FAILED: return stele__fail(reader->failure, "%s", reader->failure_text);
+    }
+    assert(false);
+    return STELE_MISUSE;
+}
+
+stele_status stele__json_drain(stele_json_reader *reader)
+{
+    stele_json_token token;
+    stele_status status;
+    do {
+        status = stele__json_read(reader, &token);
+    } while (status == STELE_OK);
+    return status == STELE_DONE ? STELE_OK : status;
+}

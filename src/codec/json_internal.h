@@ -1,0 +1,163 @@
+/*
+ * What the files of the JSON tokenizer share.
+ *
+ * json_reader.c is the public reader, json_grammar.c its step from token to token; json_string.c
+ * knows what stands between quotes, json_keys.c finds keys that an object holds twice, json_text.c
+ * serves those who hold a token.
+ */
+#ifndef STELE_CODEC_JSON_INTERNAL_H
+#define STELE_CODEC_JSON_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stele/json.h>
+
+/* Strings: json_string.c */
+
+/** Where a string was refused, and why; NULL for a control character, which stands there. */
+typedef struct stele__json_flaw {
+    const unsigned char *at;
+    const char *what;
+} stele__json_flaw;
+
+/**
+ * Find the quote that ends the string whose bytes start at `at`.
+ *
+ * Returns NULL and sets `*flaw` if the string is not strict. Sets `*escaped_out` if it holds
+ * backslashes, and leaves it alone otherwise.
+ */
+const unsigned char *stele__json_string_end(const unsigned char *at, const unsigned char *end,
+                                            bool *escaped_out, stele__json_flaw *flaw);
+
+/** The size of the UTF-8 character of several bytes at `at`, 2 to 4; 0 if it is not valid. */
+size_t stele__json_utf8_size(const unsigned char *at, const unsigned char *end);
+
+/** The first byte from `at` that a string can't hold as it is, or that is not ASCII. */
+const unsigned char *stele__json_plain_end(const unsigned char *at, const unsigned char *end);
+
+/**
+ * Decode one character of a string: a byte, or an escape with its second half.
+ *
+ * Returns how many bytes it took from `at` (which is before `end`), 0 for a malformed escape;
+ * `utf8_out` receives `*utf8_size_out` bytes, at most 4.
+ */
+size_t stele__json_decode_one(const unsigned char *at, const unsigned char *end,
+                              unsigned char utf8_out[4], size_t *utf8_size_out);
+
+/* Keys: json_keys.c */
+
+enum {
+    STELE__JSON_KEYS_INLINE = 48 /* open at one moment without an allocation */
+};
+
+/** One key of an open object. */
+typedef struct stele__json_key {
+    uint32_t start;         /* in the text, or among the decoded bytes */
+    uint32_t size;          /* decoded */
+    uint32_t fingerprint;   /* differs only if the keys differ */
+    uint32_t child[2];      /* its node of the object's tree; see json_keys.c */
+    uint32_t critical_byte; /* which byte of a key the node looks at */
+    uint8_t critical_bit;   /* and which bit of it, as a mask */
+    bool decoded;           /* escaped in the text, so that `start` counts decoded bytes */
+} stele__json_key;
+
+/** The keys of all open objects, those of the innermost last. */
+typedef struct stele__json_keys {
+    const unsigned char *text;
+    stele__json_key *keys; /* `first` or allocated */
+    size_t count;
+    size_t capacity;
+    unsigned char *decoded; /* NULL until an escaped key was met */
+    size_t decoded_size;
+    size_t decoded_capacity;
+    stele__json_key first[STELE__JSON_KEYS_INLINE];
+} stele__json_keys;
+
+/** Where one object's keys start. */
+typedef struct stele__json_object {
+    uint32_t first_key;
+    uint32_t first_decoded;
+    uint32_t root; /* of its tree, once it has one */
+} stele__json_object;
+
+/** Start with no keys, holding no memory. */
+void stele__json_keys_init(stele__json_keys *keys);
+
+/** Forget all keys, and turn to another text. Gives back what a giant text needed. */
+void stele__json_keys_reset(stele__json_keys *keys, const unsigned char *text);
+
+void stele__json_keys_dispose(stele__json_keys *keys);
+
+void stele__json_keys_enter(const stele__json_keys *keys, stele__json_object *object);
+void stele__json_keys_leave(stele__json_keys *keys, const stele__json_object *object);
+
+/**
+ * Add a key, given as written, to the innermost object.
+ *
+ * STELE_OK; STELE_INVALID if the object has it (it is then still the last of `keys->keys`, so
+ * that it can be named); STELE_NO_MEMORY. Sets no error text.
+ */
+stele_status stele__json_keys_add(stele__json_keys *keys, stele__json_object *object,
+                                  const unsigned char *key, size_t size, bool escaped);
+
+/** The decoded bytes of `key`; not NUL-terminated, and gone with the next change. */
+const unsigned char *stele__json_key_bytes(const stele__json_keys *keys,
+                                           const stele__json_key *key);
+
+/* The reader: json_grammar.c */
+
+enum {
+    STELE__JSON_FRAMES_INLINE = 64 /* the default depth needs no allocation */
+};
+
+/** What may come next. */
+typedef enum stele__json_state {
+    STELE__JSON_BEFORE_VALUE, /* at the start of the text */
+    STELE__JSON_AFTER_KEY,    /* a colon, then a value */
+    STELE__JSON_IN_OBJECT,    /* just begun: a key or the end */
+    STELE__JSON_IN_ARRAY,     /* just begun: a value or the end */
+    STELE__JSON_AFTER_VALUE,  /* a comma and more, the end of what encloses it, or the end of all */
+    STELE__JSON_FINISHED,
+    STELE__JSON_FAILED
+} stele__json_state;
+
+/** An object or array that is open. */
+typedef struct stele__json_frame {
+    stele__json_object object; /* unused in an array */
+    bool is_object;
+} stele__json_frame;
+
+struct stele_json_reader {
+    const unsigned char *text;
+    const unsigned char *end;
+    const unsigned char *at;    /* after the last token */
+    const unsigned char *value; /* where the last token starts */
+    stele__json_state state;
+    int last_kind; /* of the last token, 0 when stele_json_skip() has nothing to do with it */
+    uint32_t depth;
+    uint32_t depth_max;
+    uint32_t size_max;
+    stele__json_frame *frames; /* `first_frames` or allocated */
+    size_t frame_capacity;
+
+    stele_status failure;
+    size_t failure_offset;
+    char failure_text[256];
+
+    stele__json_keys keys;
+    stele__json_frame first_frames[STELE__JSON_FRAMES_INLINE];
+};
+
+/** Read the next token; stele_json_next() after its checks. */
+stele_status stele__json_read(stele_json_reader *reader, stele_json_token *token);
+
+/** Read all that is left: STELE_OK if there was nothing to refuse. */
+stele_status stele__json_drain(stele_json_reader *reader);
+
+/** Fail for good, for the reason in `failure_text`: every later call will say the same. */
+stele_status stele__json_fail(stele_json_reader *reader, stele_status status,
+                              const unsigned char *at);
+
+#endif
