@@ -97,5 +97,7 @@ join() { # public|private FILE...
     join private $(sources)
 } >"$folder/stele.c.new"
 
-mv "$folder/stele.h.new" "$folder/stele.h"
+# stele.h last: make takes it to be made from stele.c, so it must not look older.
 mv "$folder/stele.c.new" "$folder/stele.c"
+mv "$folder/stele.h.new" "$folder/stele.h"
+touch "$folder/stele.h"

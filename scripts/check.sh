@@ -77,7 +77,7 @@ run_one() { # NUMBER NAME KIND WHAT; leaves output, and a result "PASSED FAILED 
         (cd "$root" && bash -c "$what") >"$output" 2>&1 </dev/null || status=$?
         [ "$status" -eq 0 ] || failed=1
     else
-        TMPDIR=$home STELE_SKIP_FILE=$skips "${launcher[@]}" "$what" >"$output" 2>&1 </dev/null ||
+        TMPDIR=$home STELE_SKIP_FILE=$skips ${launcher[@]+"${launcher[@]}"} "$what" >"$output" 2>&1 </dev/null ||
             status=$?
         line=$(sed -n 's/^# stele-tests \([0-9]* [0-9]* [0-9]*\)$/\1/p' "$output" | tail -n 1)
         if [ -z "$line" ]; then
@@ -111,7 +111,7 @@ run_one() { # NUMBER NAME KIND WHAT; leaves output, and a result "PASSED FAILED 
     echo "$passed $failed $skipped" >"$work/$number.result"
     line="ok  "
     [ "$failed" -eq 0 ] || line="FAIL"
-    printf '  %s %s (%d tests, %d s)\n' "$line" "$name" "$total" "$((SECONDS - started))"
+    printf '  %s %s: %d of %d, %d s\n' "$line" "$name" "$passed" "$total" "$((SECONDS - started))"
 }
 
 jobs=${CHECK_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}

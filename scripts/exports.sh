@@ -13,14 +13,11 @@ trap 'rm -rf "$folder"' EXIT
 nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' |
     LC_ALL=C sort -u >"$folder/exported"
 
-# A declaration may span lines: join each header, drop comments and directives, cut at ";".
-for header in include/stele.h include/stele/*.h; do
-    sed -e 's/^#.*//' "$header" | tr '\n' ' ' | sed -e 's/\*\//\n/g' | sed -e 's/\/\*.*//' |
-        tr '\n' ' ' | tr ';{}' '\n\n\n' |
-        sed -n 's/^.*STELE_API[^(]*[^a-z0-9_]\(stele_[a-z0-9_]*\)  *(.*/\1/p;
-                s/^.*STELE_API[^(]*[^a-z0-9_]\(stele_[a-z0-9_]*\)(.*/\1/p;
-                s/^.*STELE_API[^(]*[^a-z0-9_]\(stele_[a-z0-9_]*\)\[.*/\1/p'
-done | LC_ALL=C sort -u >"$folder/declared"
+# What the preprocessor leaves: no comments, STELE_API spelled out. One declaration a line; the name
+# is the last word before the parameters.
+${CC:-cc} -std=c11 -E -P -Iinclude include/stele.h | tr '\n;' ' \n' |
+    sed -n 's/.*__attribute__((visibility("default")))//p' |
+    sed -e 's/[([].*//' -e 's/ *$//' -e 's/.*[ *]//' | LC_ALL=C sort -u >"$folder/declared"
 
 status=0
 for name in $(LC_ALL=C comm -23 "$folder/exported" "$folder/declared"); do

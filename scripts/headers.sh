@@ -16,19 +16,25 @@ compile() { # HEADER COMPILER OPTION...
     }
 }
 
-status=0
-for header in include/stele.h include/stele/*.h; do
+# Stops at the first that refuses.
+compile_as_all() { # HEADER
+    local compiler standard
     for compiler in gcc clang; do
         command -v "$compiler" >/dev/null || continue
         for standard in c99 c11 c17; do
-            compile "$header" "$compiler" -x c "-std=$standard" -Wstrict-prototypes || status=1
+            compile "$1" "$compiler" -x c "-std=$standard" -Wstrict-prototypes || return 1
         done
     done
     for compiler in g++ clang++; do
         command -v "$compiler" >/dev/null || continue
         for standard in c++11 c++17; do
-            compile "$header" "$compiler" -x c++ "-std=$standard" -Wold-style-cast || status=1
+            compile "$1" "$compiler" -x c++ "-std=$standard" -Wold-style-cast || return 1
         done
     done
+}
+
+status=0
+for header in include/stele.h include/stele/*.h; do
+    compile_as_all "$header" || status=1
 done
 exit "$status"

@@ -8,7 +8,7 @@ folder=$1
 cd "$(dirname "$0")/.."
 mkdir -p "$folder"
 processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-make=(${MAKE:-make})
+make=("${MAKE:-make}")
 case ${MAKEFLAGS:-} in
 *jobserver*) ;;
 *) make+=("-j$processors") ;;

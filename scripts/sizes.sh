@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# shellcheck disable=SC2016 # awk's, not the shell's
 scripts/c-files.sh | xargs awk '
     FNR == 1 {
         check_file()

@@ -247,7 +247,8 @@ STELE_API stele_status stele_store_read_missed(stele_store *store, const stele_a
 /**
  * Move to the next record.
  *
- * A failure is repeated by every later call on the cursor. Damage to a row is STELE_CORRUPT with
+ * What was read ahead before a failure is given first; the failure is then repeated by every later
+ * call on the cursor. Damage to a row is STELE_CORRUPT with
  * its position, never a wrong value; so is a hole in the versions of a stream, or in the positions
  * of an unfiltered read.
  *
@@ -313,7 +314,10 @@ typedef struct stele_streams_read {
     bool system;        /**< Also the library's `$` streams. */
 } stele_streams_read;
 
-#define STELE_STREAMS_READ_INIT { sizeof(stele_streams_read), NULL, NULL, NULL, 0, false, false }
+#define STELE_STREAMS_READ_INIT                                                                    \
+    {                                                                                              \
+        sizeof(stele_streams_read), NULL, NULL, NULL, 0, false, false                              \
+    }
 
 /** Set `read` to the defaults, as STELE_STREAMS_READ_INIT does. For bindings. */
 STELE_API void stele_streams_read_init(stele_streams_read *read);
@@ -355,7 +359,8 @@ typedef struct stele_types stele_types;
 /** List the types in use, scanning the whole log once. @return As stele_store_read(). */
 STELE_API stele_status stele_store_types(stele_store *store, stele_types **types_out);
 
-/** The next type, borrowed until the next call. @return STELE_OK, STELE_DONE, STELE_MISUSE. */
+/** The next type, borrowed until the next call. @return STELE_OK, STELE_DONE, STELE_MISUSE,
+ * STELE_CLOSED. */
 STELE_API stele_status stele_types_next(stele_types *types, const stele_type_info **info_out);
 
 /** Close `types`. NULL is allowed; never fails. */

@@ -19,4 +19,8 @@ __attribute__((format(printf, 2, 3))) stele_status stele__fail(stele_status stat
 __attribute__((format(printf, 2, 3))) stele_status stele__fail_within(stele_status status,
                                                                       const char *format, ...);
 
+/* Put back a text that was copied from stele_error_text(), for clean-up that may fail on its own.
+ */
+void stele__restore_error(const char *text);
+
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    JSON_SHOWN_KEY_SIZE = 40 /* bytes of a key that an error text shows */
+    JSON_SHOWN_KEY_SIZE = 40 /* bytes of a key that an error text shows, at most */
 };
 
 /* Failing */
@@ -23,7 +23,8 @@ stele_status stele__json_fail(stele_json_reader *reader, stele_status status,
     reader->last_kind = 0;
     reader->failure = status;
     reader->failure_offset = (size_t)(at - reader->text);
-    return stele__fail(status, "%s", reader->failure_text);
+    stele__fail(status, "%s", reader->failure_text);
+    return status;
 }
 
 static stele_status refuse_json(stele_json_reader *reader, stele_status status, const char *what,
@@ -42,7 +43,7 @@ static stele_status refuse_json_byte(stele_json_reader *reader, const unsigned c
     if (at<reader->end && * at> 0x20 && *at < 0x7f)
         snprintf(found, sizeof found, "'%c'", *at);
     else if (at < reader->end)
-        snprintf(found, sizeof found, "byte 0x%02X", (unsigned)*at);
+        snprintf(found, sizeof found, "byte 0x%02x", (unsigned)*at);
 
     if (at == reader->text && reader->end - at >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0)
         return refuse_json(reader, STELE_INVALID, "byte order mark", at);
@@ -57,20 +58,16 @@ static stele_status refuse_json_duplicate(stele_json_reader *reader, const unsig
 {
     const stele__json_key *key = &reader->keys.keys[reader->keys.count - 1];
     const unsigned char *bytes = stele__json_key_bytes(&reader->keys, key);
-    bool is_cut = key->size > JSON_SHOWN_KEY_SIZE;
-    size_t shown_size = is_cut ? JSON_SHOWN_KEY_SIZE : key->size;
 
-    char shown[JSON_SHOWN_KEY_SIZE * 4 + 1];
-    size_t used = 0;
-    shown[0] = '\0';
-    for (size_t i = 0; i < shown_size; i++) {
-        bool printable = bytes[i] >= 0x20 && bytes[i] < 0x7f;
-        int written = snprintf(shown + used, sizeof shown - used, printable ? "%c" : "\\x%02X",
-                               (unsigned)bytes[i]);
-        used += (size_t)written;
+    size_t shown_size = key->size;
+    if (shown_size > JSON_SHOWN_KEY_SIZE) {
+        shown_size = JSON_SHOWN_KEY_SIZE;
+        while ((bytes[shown_size] & 0xc0) == 0x80) /* not through a character */
+            shown_size--;
     }
-    snprintf(reader->failure_text, sizeof reader->failure_text, "duplicate key '%s'%s at byte %zu",
-             shown, is_cut ? "..." : "", (size_t)(at - reader->text));
+    snprintf(reader->failure_text, sizeof reader->failure_text,
+             "duplicate key '%.*s'%s at byte %zu", (int)shown_size, (const char *)bytes,
+             shown_size < key->size ? "..." : "", (size_t)(at - reader->text));
     return stele__json_fail(reader, STELE_INVALID, at);
 }
 
@@ -156,49 +153,61 @@ static stele_status read_json_word(stele_json_reader *reader, const unsigned cha
 
 static stele_status refuse_json_string(stele_json_reader *reader, const stele__json_flaw *flaw)
 {
-    if (flaw->what != NULL)
-        return refuse_json(reader, STELE_INVALID, flaw->what, flaw->at);
-    snprintf(reader->failure_text, sizeof reader->failure_text,
-             "control character 0x%02X in a string at byte %zu", (unsigned)*flaw->at,
-             (size_t)(flaw->at - reader->text));
-    return stele__json_fail(reader, STELE_INVALID, flaw->at);
+    char control[48];
+    const char *what = flaw->what;
+    if (what == NULL) {
+        snprintf(control, sizeof control, "control character 0x%02x in a string",
+                 (unsigned)*flaw->at);
+        what = control;
+    }
+    return refuse_json(reader, STELE_INVALID, what, flaw->at);
 }
 
-/* Read a KEY or STRING whose opening quote is at `quote`. */
-static inline stele_status read_json_string(stele_json_reader *reader, const unsigned char *quote,
-                                            stele_json_kind kind, stele_json_token *token)
+/* Emit what stands between two quotes. */
+static inline stele_status emit_json_string(stele_json_reader *reader, stele_json_token *token,
+                                            stele_json_kind kind, const unsigned char *open,
+                                            const unsigned char *close, bool escaped)
 {
-    stele__json_flaw flaw;
-    bool escaped = false;
-    const unsigned char *close = stele__json_string_end(quote + 1, reader->end, &escaped, &flaw);
-    if (close == NULL)
-        return refuse_json_string(reader, &flaw);
-
-    emit_json_token(reader, token, kind, quote, close + 1);
+    emit_json_token(reader, token, kind, open, close + 1);
     token->text++;
     token->size -= 2;
     token->escaped = escaped;
     return STELE_OK;
 }
 
-static stele_status read_json_key(stele_json_reader *reader, const unsigned char *at,
+static stele_status read_json_string(stele_json_reader *reader, const unsigned char *open,
+                                     stele_json_token *token)
+{
+    stele__json_flaw flaw;
+    bool escaped = false;
+    const unsigned char *close = stele__json_string_end(open + 1, reader->end, &escaped, &flaw);
+    if (close == NULL)
+        return refuse_json_string(reader, &flaw);
+    reader->state = STELE__JSON_AFTER_VALUE;
+    return emit_json_string(reader, token, STELE_JSON_STRING, open, close, escaped);
+}
+
+static stele_status read_json_key(stele_json_reader *reader, const unsigned char *open,
                                   stele_json_token *token)
 {
-    if (at == reader->end || *at != '"')
-        return refuse_json_byte(reader, at,
+    if (open == reader->end || *open != '"')
+        return refuse_json_byte(reader, open,
                                 reader->state == STELE__JSON_IN_OBJECT ? "a key or '}'" : "a key");
-    stele_status status = read_json_string(reader, at, STELE_JSON_KEY, token);
-    if (status != STELE_OK)
-        return status;
+    stele__json_flaw flaw;
+    bool escaped = false;
+    const unsigned char *close = stele__json_string_end(open + 1, reader->end, &escaped, &flaw);
+    if (close == NULL)
+        return refuse_json_string(reader, &flaw);
 
-    status = stele__json_keys_add(&reader->keys, &reader->frames[reader->depth - 1].object,
-                                  (const unsigned char *)token->text, token->size, token->escaped);
+    stele__json_object *object = &reader->frames[reader->depth - 1].object;
+    size_t size = (size_t)(close - open) - 1;
+    stele_status status = stele__json_keys_add(&reader->keys, object, open + 1, size, escaped);
     if (status == STELE_INVALID)
-        return refuse_json_duplicate(reader, at);
+        return refuse_json_duplicate(reader, open);
     if (status != STELE_OK)
-        return refuse_json(reader, status, "no memory to tell keys apart", at);
+        return refuse_json(reader, status, "no memory to tell keys apart", open);
     reader->state = STELE__JSON_AFTER_KEY;
-    return STELE_OK;
+    return emit_json_string(reader, token, STELE_JSON_KEY, open, close, escaped);
 }
 
 /* Objects and arrays */
@@ -263,21 +272,26 @@ static stele_status end_json_container(stele_json_reader *reader, const unsigned
 static stele_status read_json_value(stele_json_reader *reader, const unsigned char *at,
                                     stele_json_token *token)
 {
-    if (at == reader->end)
-        return refuse_json_byte(reader, at, "a value");
-
-    switch (*at) {
+    /* No value starts with a NUL, so one can stand for the end of the text. */
+    switch (at < reader->end ? *at : '\0') {
     case '{':
     case '[': return begin_json_container(reader, at, token);
-    case '"':
-        reader->state = STELE__JSON_AFTER_VALUE;
-        return read_json_string(reader, at, STELE_JSON_STRING, token);
+    case '"': return read_json_string(reader, at, token);
     case 't': return read_json_word(reader, at, "true", STELE_JSON_TRUE, token);
     case 'f': return read_json_word(reader, at, "false", STELE_JSON_FALSE, token);
     case 'n': return read_json_word(reader, at, "null", STELE_JSON_NULL, token);
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9': return read_json_number(reader, at, token);
     default:
-        if (*at == '-' || (*at >= '0' && *at <= '9'))
-            return read_json_number(reader, at, token);
         return refuse_json_byte(
             reader, at, reader->state == STELE__JSON_IN_ARRAY ? "a value or ']'" : "a value");
     }

@@ -31,9 +31,6 @@ typedef struct stele__json_flaw {
 const unsigned char *stele__json_string_end(const unsigned char *at, const unsigned char *end,
                                             bool *escaped_out, stele__json_flaw *flaw);
 
-/** The size of the UTF-8 character of several bytes at `at`, 2 to 4; 0 if it is not valid. */
-size_t stele__json_utf8_size(const unsigned char *at, const unsigned char *end);
-
 /** The first byte from `at` that a string can't hold as it is, or that is not ASCII. */
 const unsigned char *stele__json_plain_end(const unsigned char *at, const unsigned char *end);
 
@@ -144,7 +141,7 @@ struct stele_json_reader {
 
     stele_status failure;
     size_t failure_offset;
-    char failure_text[256];
+    char failure_text[128];
 
     stele__json_keys keys;
     stele__json_frame first_frames[STELE__JSON_FRAMES_INLINE];

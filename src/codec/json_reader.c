@@ -5,6 +5,7 @@
 
 #include "base/failure.h"
 #include "base/memory.h"
+#include "base/options.h"
 
 #include <stdio.h>
 
@@ -19,24 +20,6 @@ void stele_json_options_init(stele_json_options *options)
     const stele_json_options defaults = STELE_JSON_OPTIONS_INIT;
     if (options != NULL)
         *options = defaults;
-}
-
-/* What `given` asks for, with defaults for the fields that its release didn't have. */
-static stele_status resolve_json_options(const stele_json_options *given,
-                                         stele_json_options *options_out)
-{
-    stele_json_options_init(options_out);
-    if (given == NULL)
-        return STELE_OK;
-    size_t size = given->struct_size;
-    if (size < sizeof given->struct_size || size > sizeof *given)
-        return stele__fail(STELE_MISUSE, "stele_json_options of %zu bytes: not initialized?", size);
-
-    if (size >= offsetof(stele_json_options, depth_max) + sizeof given->depth_max)
-        options_out->depth_max = given->depth_max;
-    if (size >= offsetof(stele_json_options, size_max) + sizeof given->size_max)
-        options_out->size_max = given->size_max;
-    return STELE_OK;
 }
 
 static void release_json_frames(stele_json_reader *reader)
@@ -94,8 +77,9 @@ stele_status stele_json_open(const void *text, size_t size, const stele_json_opt
         return stele__fail(STELE_MISUSE, "stele_json_open: reader_out is NULL");
     *reader_out = NULL;
 
-    stele_json_options resolved;
-    stele_status status = resolve_json_options(options, &resolved);
+    stele_json_options resolved = STELE_JSON_OPTIONS_INIT;
+    stele_status status =
+        stele__options_take("stele_json_options", options, &resolved, sizeof resolved);
     if (status != STELE_OK)
         return status;
 
@@ -178,8 +162,9 @@ size_t stele_json_error_offset(const stele_json_reader *reader)
 
 stele_status stele_json_check(const void *text, size_t size, const stele_json_options *options)
 {
-    stele_json_options resolved;
-    stele_status status = resolve_json_options(options, &resolved);
+    stele_json_options resolved = STELE_JSON_OPTIONS_INIT;
+    stele_status status =
+        stele__options_take("stele_json_options", options, &resolved, sizeof resolved);
     if (status != STELE_OK)
         return status;
 

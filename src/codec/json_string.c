@@ -3,6 +3,8 @@
  */
 #include "codec/json_internal.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 
 #define JSON_EACH_BYTE UINT64_C(0x0101010101010101)
@@ -50,34 +52,6 @@ const unsigned char *stele__json_plain_end(const unsigned char *at, const unsign
     while (at < end && is_plain_json_byte(*at))
         at++;
     return at;
-}
-
-static inline bool is_utf8_tail(unsigned char byte)
-{
-    return (byte & 0xc0) == 0x80;
-}
-
-size_t stele__json_utf8_size(const unsigned char *at, const unsigned char *end)
-{
-    size_t left = (size_t)(end - at);
-    if (left < 2 || !is_utf8_tail(at[1]))
-        return 0;
-    if (at[0] >= 0xc2 && at[0] <= 0xdf)
-        return 2;
-
-    if (left < 3 || !is_utf8_tail(at[2]))
-        return 0;
-    if ((at[0] & 0xf0) == 0xe0) {
-        bool overlong = at[0] == 0xe0 && at[1] < 0xa0;
-        bool surrogate = at[0] == 0xed && at[1] >= 0xa0;
-        return overlong || surrogate ? 0 : 3;
-    }
-
-    if (left < 4 || !is_utf8_tail(at[3]) || at[0] < 0xf0 || at[0] > 0xf4)
-        return 0;
-    bool overlong = at[0] == 0xf0 && at[1] < 0x90;
-    bool beyond_unicode = at[0] == 0xf4 && at[1] > 0x8f;
-    return overlong || beyond_unicode ? 0 : 4;
 }
 
 static int32_t parse_json_hex_digit(unsigned char digit)
@@ -233,7 +207,7 @@ const unsigned char *stele__json_string_end(const unsigned char *at, const unsig
             size = read_json_escape(at, end, &code, &reason);
             *escaped_out = true;
         } else if (*at >= 0x80) {
-            size = stele__json_utf8_size(at, end);
+            size = stele__utf8_sequence(at, (size_t)(end - at));
             reason = "invalid UTF-8";
         }
         if (size == 0) {

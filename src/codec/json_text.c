@@ -3,6 +3,7 @@
  */
 #include "codec/json_internal.h"
 
+#include "base/bytes.h"
 #include "base/failure.h"
 
 #include <string.h>
@@ -128,7 +129,7 @@ stele_status stele_json_int64(const stele_json_token *token, int64_t *value_out)
     if (token->kind != STELE_JSON_NUMBER && token->kind != STELE_JSON_STRING)
         return stele__fail(STELE_INVALID, "not an integer at byte %zu", token->offset);
 
-    char decoded[32]; /* the longest integer has 20 bytes; whatever doesn't fit is none */
+    char decoded[32] = ""; /* the longest integer has 20 bytes; whatever doesn't fit is none */
     const char *text = token->text;
     size_t size = token->size;
     if (token->kind == STELE_JSON_STRING && token->escaped) {
@@ -211,7 +212,7 @@ static bool put_json_text(json_output *output, const unsigned char *text, size_t
 
         size_t taken = 1;
         if (*at >= 0x80) {
-            taken = stele__json_utf8_size(at, end);
+            taken = stele__utf8_sequence(at, (size_t)(end - at));
             if (taken == 0)
                 return refuse_json_quote("invalid UTF-8", (size_t)(at - text));
             put_json_bytes(output, at, taken);

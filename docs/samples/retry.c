@@ -1,0 +1,40 @@
+/*
+ * An append that may be repeated: the key names the attempt, so it is stored once.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <stele.h>
+
+static stele_status record_payment(stele_store *store, const char *payment_id)
+{
+    const char *data = "{\"amount\":\"99.95\"}";
+    stele_event event = { .type = "paid", .data = data, .data_size = strlen(data) };
+    stele_append append = STELE_APPEND_INIT;
+    append.stream = "order-1";
+    append.events = &event;
+    append.event_count = 1;
+    append.idempotency_key = payment_id;
+
+    stele_appended appended;
+    stele_status status = stele_store_append(store, &append, &appended);
+    if (status == STELE_OK)
+        printf("%s at position %" PRId64 "\n", appended.duplicate ? "found" : "stored",
+               appended.first_position);
+    return status;
+}
+
+int main(void)
+{
+    stele_store *store = NULL;
+    stele_status status = stele_store_open(":memory:", NULL, &store);
+    if (status == STELE_OK)
+        status = record_payment(store, "payment-4711");
+    if (status == STELE_OK) /* The answer got lost, say, or the process was restarted. */
+        status = record_payment(store, "payment-4711");
+    if (status < 0)
+        fprintf(stderr, "%s: %s\n", stele_status_text(status), stele_error_text());
+    stele_store_close(store);
+    return status < 0;
+}

@@ -1,0 +1,48 @@
+/* The only door to the operating system: files, clocks, randomness, the process. */
+#ifndef STELE_BASE_PLATFORM_H
+#define STELE_BASE_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stele/status.h>
+
+/* What stands at a path, without following a link there. */
+typedef struct stele__file_facts {
+    bool exists;
+    bool regular;
+    bool link;
+    int64_t size;
+} stele__file_facts;
+
+/*
+ * The absolute path of `path` with every link in its folder resolved, but not its last component.
+ * Freed by the caller. OK; NOT_FOUND (no such folder); MISUSE (names no file); IO; NO_MEMORY.
+ */
+stele_status stele__resolve_path(const char *path, char **resolved_out);
+
+/* Never opens the file: closing it again would drop SQLite's locks. OK or IO. */
+stele_status stele__look_at_file(const char *path, stele__file_facts *facts_out);
+
+/*
+ * Create the empty file `path`, readable by its owner alone, and make its name durable. `path`
+ * is absolute. OK also when it exists already; NOT_FOUND, READ_ONLY, FULL or IO.
+ */
+stele_status stele__create_file(const char *path);
+
+/* Microseconds since 1970 UTC. */
+int64_t stele__clock_now(void);
+/* Milliseconds that never go back, from some start. */
+int64_t stele__clock_monotonic_ms(void);
+
+/* OK or IO. */
+stele_status stele__random_bytes(void *bytes, size_t size);
+
+/* The identity of this process; a child after fork() has another. */
+int64_t stele__process_id(void);
+
+/* Names this boot of the machine, "" when that can't be told. */
+void stele__boot_id(char id_out[64]);
+
+#endif

@@ -1,0 +1,253 @@
+/* Checkpoints: how far each named reader has come. */
+#include <stele/checkpoint.h>
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "base/failure.h"
+#include "base/platform.h"
+#include "checkpoint/checks.h"
+#include "sqlite/statement.h"
+#include "store/store.h"
+
+/* The whole row; what belongs to owners and attempts stays empty until somebody leases it. */
+typedef struct checkpoint_row {
+    int64_t position;
+    const char *epoch;
+    int64_t saved_at;
+    const char *owner;
+    const char *boot;
+    int64_t lease_until;
+    int64_t generation;
+    int64_t attempt_position;
+    int64_t attempts;
+    const char *status;
+} checkpoint_row;
+
+static int64_t checksum_checkpoint(const char *name, const checkpoint_row *row)
+{
+    stele__digest digest;
+    stele__digest_init(&digest);
+    stele__digest_text(&digest, name);
+    stele__digest_number(&digest, row->position);
+    stele__digest_text(&digest, row->epoch);
+    stele__digest_number(&digest, row->saved_at);
+    stele__digest_text(&digest, row->owner);
+    stele__digest_text(&digest, row->boot);
+    stele__digest_number(&digest, row->lease_until);
+    stele__digest_number(&digest, row->generation);
+    stele__digest_number(&digest, row->attempt_position);
+    stele__digest_number(&digest, row->attempts);
+    stele__digest_text(&digest, row->status);
+    return (int64_t)stele__digest_end(&digest);
+}
+
+#define CHECKPOINT_COLUMNS                                                                         \
+    "position, epoch, saved_at, owner, boot, lease_until, generation, attempt_position, "          \
+    "attempts, "                                                                                   \
+    "status, checksum"
+
+/* The statement's row of CHECKPOINT_COLUMNS: OK, or CORRUPT. Texts are borrowed from it. */
+static stele_status read_checkpoint_row(stele__statement *statement, const char *name,
+                                        checkpoint_row *row_out)
+{
+    *row_out = (checkpoint_row){ .position = stele__column_number(statement, 0),
+                                 .epoch = stele__column_text(statement, 1),
+                                 .saved_at = stele__column_number(statement, 2),
+                                 .owner = stele__column_text(statement, 3),
+                                 .boot = stele__column_text(statement, 4),
+                                 .lease_until = stele__column_number(statement, 5),
+                                 .generation = stele__column_number(statement, 6),
+                                 .attempt_position = stele__column_number(statement, 7),
+                                 .attempts = stele__column_number(statement, 8),
+                                 .status = stele__column_text(statement, 9) };
+    if (checksum_checkpoint(name, row_out) != stele__column_number(statement, 10))
+        return stele__fail(STELE_CORRUPT, "the checkpoint '%s' is damaged", name);
+    return STELE_OK;
+}
+
+static stele_status load_checkpoint(stele__connection *connection, const char *name,
+                                    stele_checkpoint *checkpoint_out)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        connection->database, "SELECT " CHECKPOINT_COLUMNS " FROM checkpoints WHERE name = ?1",
+        &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_text(statement, 1, name);
+    status = stele__statement_step(statement);
+    if (status == STELE_OK) {
+        checkpoint_row row;
+        status = read_checkpoint_row(statement, name, &row);
+        if (status == STELE_OK) {
+            checkpoint_out->found = true;
+            checkpoint_out->position = row.position;
+            checkpoint_out->saved_at = row.saved_at;
+        }
+    }
+    stele__statement_end(statement);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
+static stele_status check_position(stele__connection *connection, const char *name,
+                                   int64_t position)
+{
+    int64_t head = 0;
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        connection->database, "SELECT coalesce(max(position), 0) FROM events", &statement);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_step(statement);
+    if (status == STELE_OK)
+        head = stele__column_number(statement, 0);
+    stele__statement_end(statement);
+    if (status == STELE_OK && (position < 0 || position > head))
+        return stele__fail(STELE_MISUSE,
+                           "checkpoint '%s': position %" PRId64
+                           " is not within 0 and the head, %" PRId64,
+                           name, position, head);
+    return status;
+}
+
+static stele_status save_checkpoint(const stele_store *store, stele__connection *connection,
+                                    const char *name, int64_t position)
+{
+    checkpoint_row row = { .position = position,
+                           .epoch = store->epoch,
+                           .saved_at = stele__clock_now() };
+    if (store->options.clock != NULL)
+        row.saved_at = store->options.clock(store->options.clock_context);
+    stele_status status = check_position(connection, name, position);
+    stele__statement *statement = NULL;
+    if (status == STELE_OK)
+        status = stele__statement_begin(
+            connection->database,
+            "INSERT OR REPLACE INTO checkpoints(name, position, epoch, saved_at, generation,"
+            " attempts, checksum) VALUES(?1, ?2, ?3, ?4, 0, 0, ?5)",
+            &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__connection_touch(connection);
+    stele__bind_text(statement, 1, name);
+    stele__bind_number(statement, 2, position);
+    stele__bind_text(statement, 3, row.epoch);
+    stele__bind_number(statement, 4, row.saved_at);
+    stele__bind_number(statement, 5, checksum_checkpoint(name, &row));
+    return stele__statement_run(statement);
+}
+
+static stele_status check_load(const char *name, stele_checkpoint *checkpoint_out)
+{
+    if (checkpoint_out == NULL)
+        return stele__fail(STELE_MISUSE, "checkpoint_out is NULL");
+    *checkpoint_out = (stele_checkpoint){ 0 };
+    return stele__check_name("checkpoint", name);
+}
+
+stele_status stele_checkpoint_load(stele_store *store, const char *name,
+                                   stele_checkpoint *checkpoint_out)
+{
+    stele__connection *connection = NULL;
+    stele_status status = check_load(name, checkpoint_out);
+    if (status == STELE_OK)
+        status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+    status = stele__read_begin(store, &connection);
+    if (status == STELE_OK) {
+        status = load_checkpoint(connection, name, checkpoint_out);
+        stele__read_end(store, connection);
+    }
+    stele__store_leave(store);
+    return status;
+}
+
+stele_status stele_transaction_checkpoint_load(stele_transaction *transaction, const char *name,
+                                               stele_checkpoint *checkpoint_out)
+{
+    stele__connection *connection = NULL;
+    stele_status status = check_load(name, checkpoint_out);
+    if (status == STELE_OK)
+        status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = load_checkpoint(connection, name, checkpoint_out);
+    stele__transaction_leave(transaction);
+    return status;
+}
+
+stele_status stele_checkpoint_save(stele_store *store, const char *name, int64_t position)
+{
+    stele__connection *connection = NULL;
+    stele_status status = stele__check_name("checkpoint", name);
+    if (status == STELE_OK)
+        status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+    status = stele__write_begin(store, &connection);
+    if (status == STELE_OK) {
+        status = save_checkpoint(store, connection, name, position);
+        if (status == STELE_OK)
+            status = stele__write_commit(store);
+        stele__write_end(store);
+    }
+    stele__store_leave(store);
+    return status;
+}
+
+stele_status stele_transaction_checkpoint_save(stele_transaction *transaction, const char *name,
+                                               int64_t position)
+{
+    stele__connection *connection = NULL;
+    stele_status status = stele__check_name("checkpoint", name);
+    if (status == STELE_OK)
+        status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = save_checkpoint(transaction->store, connection, name, position);
+    if (status != STELE_OK && status != STELE_MISUSE)
+        stele__transaction_doom(transaction, status);
+    stele__transaction_leave(transaction);
+    return status;
+}
+
+static stele_status check_checkpoints(stele_store *store, stele__findings *findings)
+{
+    stele__connection *connection = NULL;
+    stele__statement *statement = NULL;
+    stele_status status = stele__read_begin(store, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_begin(connection->database,
+                                    "SELECT " CHECKPOINT_COLUMNS
+                                    ", name, (SELECT coalesce(max(position), 0) FROM events)"
+                                    " FROM checkpoints ORDER BY name",
+                                    &statement);
+    while (status == STELE_OK && (status = stele__statement_step(statement)) == STELE_OK) {
+        const char *name = stele__column_text(statement, 11);
+        int64_t head = stele__column_number(statement, 12);
+        checkpoint_row row;
+        stele_status whole = read_checkpoint_row(statement, name == NULL ? "" : name, &row);
+        findings->count++;
+        if (whole == STELE_OK && row.position > head)
+            whole = stele__fail(STELE_CORRUPT,
+                                "the checkpoint '%s' is at %" PRId64 ", beyond the head, %" PRId64,
+                                name, row.position, head);
+        if (whole != STELE_OK)
+            stele__findings_add_error(findings);
+    }
+    stele__statement_end(statement);
+    stele__read_end(store, connection);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
+const stele__check *stele__checkpoint_checks(size_t *count_out)
+{
+    static const stele__check checkpoint_checks[] = { { "checkpoints", check_checkpoints } };
+    *count_out = 1;
+    return checkpoint_checks;
+}

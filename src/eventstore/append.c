@@ -1,0 +1,190 @@
+/* Appending, alone and inside a transaction. */
+#include <string.h>
+
+#include "base/failure.h"
+#include "base/memory.h"
+#include "eventstore/eventstore.h"
+
+static void report_append(stele_status status, const stele_appended *appended,
+                          stele_appended *appended_out)
+{
+    if (appended_out == NULL)
+        return;
+    if (status == STELE_OK || status == STELE_CONFLICT)
+        *appended_out = *appended;
+    else
+        *appended_out = (stele_appended){ .condition = -1 };
+}
+
+stele_status stele_store_append(stele_store *store, const stele_append *append,
+                                stele_appended *appended_out)
+{
+    stele_appended appended = { .condition = -1 };
+    stele__prepared prepared;
+    stele__connection *connection = NULL;
+    bool changed = false;
+
+    stele_status status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+    status = stele__prepare_append(store, append, &prepared);
+    if (status != STELE_OK)
+        goto leave;
+
+    /* The write lock comes before the look at the version: what is checked is what is extended. */
+    status = stele__write_begin(store, &connection);
+    if (status != STELE_OK)
+        goto dispose;
+    status = stele__apply_append(store, connection, &prepared, &appended, &changed);
+    if (status == STELE_OK && changed)
+        status = stele__write_commit(store);
+    stele__write_end(store);
+
+dispose:
+    stele__prepared_dispose(&prepared);
+leave:
+    stele__store_leave(store);
+    report_append(status, &appended, appended_out);
+    return status;
+}
+
+stele_status stele_transaction_append(stele_transaction *transaction, const stele_append *append,
+                                      stele_appended *appended_out)
+{
+    stele_appended appended = { .condition = -1 };
+    stele__prepared prepared;
+    stele__connection *connection = NULL;
+    bool changed = false;
+
+    stele_status status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = stele__prepare_append(transaction->store, append, &prepared);
+    if (status == STELE_OK) {
+        status =
+            stele__apply_append(transaction->store, connection, &prepared, &appended, &changed);
+        if (status != STELE_OK && changed)
+            stele__transaction_doom(transaction, status);
+        stele__prepared_dispose(&prepared);
+    }
+    stele__transaction_leave(transaction);
+    report_append(status, &appended, appended_out);
+    return status;
+}
+
+/* Append number `index` of an array whose structs are as large as the first one says. */
+static const stele_append *append_at(const stele_append *appends, size_t index)
+{
+    return (const stele_append *)(const void *)((const char *)appends
+                                                + index * appends->struct_size);
+}
+
+/* One after the other; `*failed_out` is where it ended. */
+static stele_status apply_many(stele_store *store, stele__connection *connection,
+                               const stele_append *appends, size_t count,
+                               stele_appended *appended_out, size_t *failed_out, bool *changed_out)
+{
+    stele_status status = STELE_OK;
+    stele__prepared prepared;
+    for (*failed_out = 0; *failed_out < count; ++*failed_out) {
+        stele_appended appended = { .condition = -1 };
+        bool changed = false;
+        status = stele__prepare_append(store, append_at(appends, *failed_out), &prepared);
+        if (status == STELE_OK) {
+            status = stele__apply_append(store, connection, &prepared, &appended, &changed);
+            stele__prepared_dispose(&prepared);
+        }
+        *changed_out |= changed;
+        if (appended_out != NULL && (status == STELE_OK || status == STELE_CONFLICT))
+            appended_out[*failed_out] = appended;
+        if (status != STELE_OK)
+            return status;
+    }
+    return STELE_OK;
+}
+
+/* Nothing of a failed group was stored, so nothing of it is reported but the conflict. */
+static void report_many(stele_status status, size_t count, size_t failed,
+                        stele_appended *appended_out, size_t *failed_out)
+{
+    if (failed_out != NULL)
+        *failed_out = failed;
+    for (size_t i = 0; i < count && appended_out != NULL && status != STELE_OK; i++)
+        if (i != failed || status != STELE_CONFLICT)
+            appended_out[i] = (stele_appended){ .condition = -1 };
+}
+
+static stele_status check_many(const stele_append *appends, size_t count)
+{
+    if (count == 0)
+        return STELE_OK;
+    if (appends == NULL)
+        return stele__fail(STELE_MISUSE, "appends is NULL, count is %zu", count);
+    if (appends->struct_size < sizeof(appends->struct_size))
+        return stele__fail(STELE_MISUSE,
+                           "stele_append.struct_size is %zu: begin with its initializer",
+                           appends->struct_size);
+    return STELE_OK;
+}
+
+stele_status stele_store_append_many(stele_store *store, const stele_append *appends, size_t count,
+                                     stele_appended *appended_out, size_t *failed_out)
+{
+    size_t failed = count;
+    bool changed = false;
+    stele__connection *connection = NULL;
+    stele_status status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+    status = check_many(appends, count);
+    if (status == STELE_OK)
+        status = stele__write_begin(store, &connection);
+    if (status == STELE_OK) {
+        status = apply_many(store, connection, appends, count, appended_out, &failed, &changed);
+        if (status == STELE_OK && changed)
+            status = stele__write_commit(store);
+        stele__write_end(store);
+    }
+    stele__store_leave(store);
+    report_many(status, count, failed, appended_out, failed_out);
+    return status;
+}
+
+/* Undo this call's appends, and forget what was remembered of them. */
+static stele_status undo_many(stele__connection *connection)
+{
+    connection->revision++;
+    return stele__database_execute(connection->database,
+                                   "ROLLBACK TO stele_append_many; RELEASE stele_append_many");
+}
+
+stele_status stele_transaction_append_many(stele_transaction *transaction,
+                                           const stele_append *appends, size_t count,
+                                           stele_appended *appended_out, size_t *failed_out)
+{
+    size_t failed = count;
+    bool changed = false;
+    stele__connection *connection = NULL;
+    stele_status status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = check_many(appends, count);
+    if (status == STELE_OK)
+        status = stele__database_execute(connection->database, "SAVEPOINT stele_append_many");
+    if (status == STELE_OK) {
+        status = apply_many(transaction->store, connection, appends, count, appended_out, &failed,
+                            &changed);
+        if (status == STELE_OK) {
+            status = stele__database_execute(connection->database, "RELEASE stele_append_many");
+        } else {
+            char error[STELE__ERROR_SIZE];
+            memcpy(error, stele_error_text(), strlen(stele_error_text()) + 1);
+            if (undo_many(connection) != STELE_OK)
+                stele__transaction_doom(transaction, status);
+            stele__restore_error(error);
+        }
+    }
+    stele__transaction_leave(transaction);
+    report_many(status, count, failed, appended_out, failed_out);
+    return status;
+}

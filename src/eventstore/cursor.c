@@ -1,0 +1,385 @@
+/* Opening, moving and closing a cursor. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/options.h"
+#include "eventstore/cursor.h"
+
+#define PAGE_COUNT_LIMIT 100000u
+#define PAGE_SIZE_LIMIT  (64u * 1024 * 1024)
+#define TYPE_COUNT_LIMIT 1000
+
+void stele_read_init(stele_read *read)
+{
+    *read = (stele_read)STELE_READ_INIT;
+}
+
+static stele_status check_read_filters(const stele_read *read)
+{
+    stele_status status = STELE_OK;
+    if (read->stream != NULL && (read->category != NULL || read->prefix != NULL))
+        return stele__fail(STELE_MISUSE, "a read of stream '%s' has a %s too", read->stream,
+                           read->category != NULL ? "category" : "prefix");
+    if (read->stream != NULL)
+        status = stele__check_name("stream", read->stream);
+    if (status == STELE_OK && read->category != NULL)
+        status = stele__check_name("category", read->category);
+    if (status == STELE_OK && read->category != NULL && strchr(read->category, '-') != NULL)
+        status = stele__fail(STELE_MISUSE, "the category '%s' has a '-'", read->category);
+    if (status == STELE_OK && read->prefix != NULL && read->prefix[0] != '\0')
+        status = stele__check_name("prefix", read->prefix);
+    if (status == STELE_OK && read->type_count > 0 && read->types == NULL)
+        status = stele__fail(STELE_MISUSE, "types is NULL, type_count is %zu", read->type_count);
+    if (status == STELE_OK && read->type_count > TYPE_COUNT_LIMIT)
+        status = stele__fail(STELE_TOO_LARGE, "%zu types in one read, beyond %d", read->type_count,
+                             TYPE_COUNT_LIMIT);
+    for (size_t i = 0; i < read->type_count && status == STELE_OK; i++)
+        status = stele__check_name("type", read->types[i]);
+    return status;
+}
+
+static stele_status check_read(const stele_read *read)
+{
+    if (read->direction != STELE_FORWARD && read->direction != STELE_BACKWARD)
+        return stele__fail(STELE_MISUSE, "the direction is %d, which is none",
+                           (int)read->direction);
+    if (read->from_version < 0 || read->to_version < 0 || read->after_position < 0
+        || read->to_position < 0)
+        return stele__fail(STELE_MISUSE, "a version or position of the read is negative");
+    if (read->stream == NULL && (read->from_version != 0 || read->to_version != 0))
+        return stele__fail(STELE_MISUSE, "versions belong to a stream, and none is given");
+    if (read->page_count_max < 1 || read->page_count_max > PAGE_COUNT_LIMIT)
+        return stele__fail(STELE_MISUSE, "page_count_max is %u, not within 1 and %u",
+                           read->page_count_max, PAGE_COUNT_LIMIT);
+    if (read->page_size_max < 1 || read->page_size_max > PAGE_SIZE_LIMIT)
+        return stele__fail(STELE_MISUSE, "page_size_max is %u, not within 1 and %u",
+                           read->page_size_max, PAGE_SIZE_LIMIT);
+    return check_read_filters(read);
+}
+
+/* Take over the options and copies of their names. */
+static stele_status make_cursor(stele_store *store, stele_transaction *transaction,
+                                const stele_read *read, stele_cursor **cursor_out)
+{
+    stele_cursor *cursor = stele__allocate_array(1, sizeof(*cursor));
+    if (cursor == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for a cursor");
+    cursor->store = store;
+    cursor->transaction = transaction;
+    stele__store_hold(store);
+    if (transaction != NULL)
+        stele__transaction_hold(transaction);
+    cursor->read = *read;
+    cursor->read.types = NULL;
+    cursor->read.stream = stele__copy_text(read->stream);
+    cursor->read.category = stele__copy_text(read->category);
+    cursor->read.prefix = stele__copy_text(read->prefix);
+    cursor->of_stream = read->stream != NULL;
+    cursor->left = read->limit == 0 ? UINT64_MAX : read->limit;
+    cursor->bytes_left = read->byte_limit == 0 ? UINT64_MAX : read->byte_limit;
+    *cursor_out = cursor;
+    if ((read->stream != NULL && cursor->read.stream == NULL)
+        || (read->category != NULL && cursor->read.category == NULL)
+        || (read->prefix != NULL && cursor->read.prefix == NULL))
+        return stele__fail(STELE_NO_MEMORY, "no memory for a cursor");
+    return STELE_OK;
+}
+
+/* What there is to scan, as of now. */
+static stele_status fix_bounds(stele_cursor *cursor, stele__connection *connection)
+{
+    const stele_read *read = &cursor->read;
+    if (cursor->of_stream) {
+        bool found = false;
+        stele__stream stream = { 0 };
+        stele_status status = stele__stream_find(connection, read->stream, &found, &stream);
+        if (status != STELE_OK)
+            return status;
+        cursor->stream_id = stream.id;
+        cursor->lowest =
+            read->from_version > stream.base_version ? read->from_version : stream.base_version + 1;
+        cursor->highest = found ? stream.version : 0;
+        if (read->to_version > 0 && read->to_version < cursor->highest)
+            cursor->highest = read->to_version;
+        return STELE_OK;
+    }
+    stele__log_end end;
+    stele_status status = stele__log_end_find(connection, &end);
+    cursor->lowest = read->after_position < INT64_MAX ? read->after_position + 1 : INT64_MAX;
+    cursor->highest = end.head;
+    if (read->to_position > 0 && read->to_position < cursor->highest)
+        cursor->highest = read->to_position;
+    return status;
+}
+
+/* Filters as ids. Types that nobody ever stored match nothing. */
+static stele_status fix_filters(stele_cursor *cursor, stele__connection *connection,
+                                const stele_read *read)
+{
+    int64_t *ids = NULL;
+    size_t count = 0;
+    stele_status status = STELE_OK;
+    if (read->type_count > 0) {
+        ids = stele__allocate_array(read->type_count, sizeof(*ids));
+        if (ids == NULL)
+            return stele__fail(STELE_NO_MEMORY, "no memory for %zu types", read->type_count);
+    }
+    for (size_t i = 0; i < read->type_count && status == STELE_OK; i++) {
+        int64_t id = 0;
+        status = stele__name_find(connection, STELE__TYPES, read->types[i], &id);
+        if (id != 0)
+            ids[count++] = id;
+    }
+    if (status == STELE_OK)
+        status = stele__cursor_write_sql(cursor, ids, count);
+    cursor->dense = cursor->sql == NULL;
+    if (read->type_count > 0 && count == 0 && cursor->lowest <= cursor->highest)
+        cursor->lowest = cursor->highest + 1;
+    stele__free(ids);
+    return status;
+}
+
+static stele_status open_on_connection(stele_cursor *cursor, stele__connection *connection,
+                                       const stele_read *read)
+{
+    stele_status status = stele__names_begin(connection);
+    if (status == STELE_OK)
+        status = fix_bounds(cursor, connection);
+    if (status == STELE_OK)
+        status = fix_filters(cursor, connection, read);
+    if (status != STELE_OK)
+        return status;
+    /* The first page comes with it. Damage in it is the answer of the first next. */
+    cursor->ended = stele__cursor_fill(cursor, connection);
+    if (cursor->ended != STELE_OK)
+        snprintf(cursor->ended_text, sizeof(cursor->ended_text), "%s", stele_error_text());
+    return STELE_OK;
+}
+
+static stele_status open_cursor(stele_store *store, stele_transaction *transaction,
+                                stele__connection *connection, const stele_read *read,
+                                stele_cursor **cursor_out)
+{
+    stele_read taken = STELE_READ_INIT;
+    stele_cursor *cursor = NULL;
+    stele_status status = stele__options_take("stele_read", read, &taken, sizeof(taken));
+    if (status == STELE_OK)
+        status = check_read(&taken);
+    if (status == STELE_OK)
+        status = make_cursor(store, transaction, &taken, &cursor);
+    if (status == STELE_OK && connection != NULL) {
+        status = open_on_connection(cursor, connection, &taken);
+    } else if (status == STELE_OK) {
+        status = stele__read_begin(store, &connection);
+        if (status == STELE_OK) {
+            status = open_on_connection(cursor, connection, &taken);
+            stele__read_end(store, connection);
+        }
+    }
+    if (status != STELE_OK)
+        stele_cursor_close(cursor);
+    else
+        *cursor_out = cursor;
+    return status;
+}
+
+stele_status stele_store_read(stele_store *store, const stele_read *read, stele_cursor **cursor_out)
+{
+    if (cursor_out == NULL)
+        return stele__fail(STELE_MISUSE, "cursor_out is NULL");
+    *cursor_out = NULL;
+    stele_status status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+    status = open_cursor(store, NULL, NULL, read, cursor_out);
+    stele__store_leave(store);
+    return status;
+}
+
+stele_status stele_transaction_read(stele_transaction *transaction, const stele_read *read,
+                                    stele_cursor **cursor_out)
+{
+    if (cursor_out == NULL)
+        return stele__fail(STELE_MISUSE, "cursor_out is NULL");
+    *cursor_out = NULL;
+    stele__connection *connection = NULL;
+    stele_status status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = open_cursor(transaction->store, transaction, connection, read, cursor_out);
+    stele__transaction_leave(transaction);
+    return status;
+}
+
+stele_status stele_store_read_missed(stele_store *store, const stele_append *append,
+                                     const stele_appended *appended, stele_cursor **cursor_out)
+{
+    if (cursor_out == NULL)
+        return stele__fail(STELE_MISUSE, "cursor_out is NULL");
+    *cursor_out = NULL;
+    if (append == NULL || appended == NULL)
+        return stele__fail(STELE_MISUSE, "%s is NULL", append == NULL ? "append" : "appended");
+    if (append->expected_version < 0 || appended->condition >= 0)
+        return stele__fail(STELE_MISUSE, "the append expected no exact version of its stream");
+    stele_read read = STELE_READ_INIT;
+    read.stream = append->stream;
+    read.from_version = append->expected_version + 1;
+    read.to_version = appended->stream_version;
+    if (read.to_version < read.from_version)
+        read.to_version = read.from_version - 1 > 0 ? read.from_version - 1 : 0;
+    if (read.to_version == 0)
+        read.from_version = INT64_MAX;
+    return stele_store_read(store, &read, cursor_out);
+}
+
+static stele_status fill_next_page(stele_cursor *cursor)
+{
+    stele__connection *connection = NULL;
+    stele_status status;
+    if (cursor->transaction != NULL) {
+        status = stele__transaction_enter(cursor->transaction, &connection);
+        if (status != STELE_OK)
+            return atomic_load(&cursor->transaction->over)
+                       ? stele__fail(STELE_CLOSED, "the cursor's transaction is over")
+                       : status;
+        status = stele__cursor_fill(cursor, connection);
+        stele__transaction_leave(cursor->transaction);
+        return status;
+    }
+    status = stele__store_enter(cursor->store);
+    if (status != STELE_OK)
+        return status;
+    status = stele__read_begin(cursor->store, &connection);
+    if (status == STELE_OK) {
+        status = stele__cursor_fill(cursor, connection);
+        stele__read_end(cursor->store, connection);
+    }
+    stele__store_leave(cursor->store);
+    return status;
+}
+
+static void lend_entry(stele_cursor *cursor, const stele__page_entry *entry)
+{
+    const char *bytes = cursor->bytes.data;
+    cursor->record = (stele_record){
+        .position = entry->position,
+        .version = entry->version,
+        .stream = bytes + entry->stream_at,
+        .type = bytes + entry->type_at,
+        .codec = bytes + entry->codec_at,
+        .schema_version = entry->schema_version,
+        .recorded_at = entry->recorded_at,
+        .occurred_at = entry->occurred_at,
+        .has_occurred_at = entry->has_occurred_at,
+        .flags = entry->flags,
+        .data = bytes + entry->data_at,
+        .data_size = entry->data_size,
+        .metadata = bytes + entry->metadata_at,
+        .metadata_size = entry->metadata_size,
+        .idempotency_key = entry->key_at == SIZE_MAX ? NULL : bytes + entry->key_at,
+    };
+    cursor->scanned = cursor->of_stream ? entry->version : entry->position;
+}
+
+/* The answer that every later call repeats. */
+static stele_status end_cursor(stele_cursor *cursor, stele_status status)
+{
+    cursor->ended = status;
+    if (status < 0)
+        snprintf(cursor->ended_text, sizeof(cursor->ended_text), "%s", stele_error_text());
+    return status;
+}
+
+stele_status stele_cursor_next(stele_cursor *cursor, const stele_record **record_out)
+{
+    if (record_out != NULL)
+        *record_out = NULL;
+    if (cursor == NULL || record_out == NULL)
+        return stele__fail(STELE_MISUSE, "%s is NULL", cursor == NULL ? "cursor" : "record_out");
+    if (stele__store_is_closed(cursor->store))
+        return stele__fail(STELE_CLOSED, "the store was closed");
+    if (cursor->transaction != NULL && atomic_load(&cursor->transaction->over))
+        return stele__fail(STELE_CLOSED, "the cursor's transaction is over");
+
+    if (cursor->entry_next >= cursor->entry_count && cursor->ended == STELE_OK) {
+        stele_status status = fill_next_page(cursor);
+        if (status != STELE_OK)
+            end_cursor(cursor, status);
+    }
+    /* What a page read before it met damage is given first. */
+    if (cursor->entry_next < cursor->entry_count) {
+        lend_entry(cursor, &cursor->entries[cursor->entry_next++]);
+        *record_out = &cursor->record;
+        return STELE_OK;
+    }
+    if (cursor->ended < 0) {
+        stele__restore_error(cursor->ended_text);
+        return cursor->ended;
+    }
+    cursor->scanned = cursor->left > 0 ? cursor->lowest - 1 : cursor->scanned;
+    return end_cursor(cursor, STELE_DONE);
+}
+
+int64_t stele_cursor_scanned(const stele_cursor *cursor)
+{
+    return cursor == NULL || cursor->read.direction == STELE_BACKWARD ? 0 : cursor->scanned;
+}
+
+void stele_cursor_close(stele_cursor *cursor)
+{
+    if (cursor == NULL)
+        return;
+    stele__free((void *)(uintptr_t)cursor->read.stream);
+    stele__free((void *)(uintptr_t)cursor->read.category);
+    stele__free((void *)(uintptr_t)cursor->read.prefix);
+    stele__free(cursor->sql);
+    stele__free(cursor->entries);
+    stele__buffer_dispose(&cursor->bytes);
+    if (cursor->transaction != NULL)
+        stele__transaction_release(cursor->transaction);
+    stele__store_release(cursor->store);
+    stele__free(cursor);
+}
+
+static stele_status find_head(stele__connection *connection, int64_t *position_out)
+{
+    stele__log_end end = { 0 };
+    stele_status status = stele__names_begin(connection);
+    if (status == STELE_OK)
+        status = stele__log_end_find(connection, &end);
+    *position_out = end.head;
+    return status;
+}
+
+stele_status stele_store_head(stele_store *store, int64_t *position_out)
+{
+    if (position_out == NULL)
+        return stele__fail(STELE_MISUSE, "position_out is NULL");
+    *position_out = 0;
+    stele_status status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+    stele__connection *connection = NULL;
+    status = stele__read_begin(store, &connection);
+    if (status == STELE_OK) {
+        status = find_head(connection, position_out);
+        stele__read_end(store, connection);
+    }
+    stele__store_leave(store);
+    return status;
+}
+
+stele_status stele_transaction_head(stele_transaction *transaction, int64_t *position_out)
+{
+    if (position_out == NULL)
+        return stele__fail(STELE_MISUSE, "position_out is NULL");
+    *position_out = 0;
+    stele__connection *connection = NULL;
+    stele_status status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = find_head(connection, position_out);
+    stele__transaction_leave(transaction);
+    return status;
+}

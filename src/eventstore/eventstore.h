@@ -1,0 +1,164 @@
+/* Shared by the files of the event store, and by nobody else. */
+#ifndef STELE_EVENTSTORE_EVENTSTORE_H
+#define STELE_EVENTSTORE_EVENTSTORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <stele/eventstore.h>
+
+#include "base/bytes.h"
+#include "base/failure.h"
+#include "sqlite/statement.h"
+#include "store/store.h"
+
+/* --- names.c: interned names, with what a connection remembers of them --- */
+
+/* In `streams.state`. The public states come first; 3 and up are steps of moving and deleting. */
+typedef struct stele__stream {
+    int64_t id;
+    int64_t version; /* of its last event */
+    int64_t state;
+    int64_t base_version; /* versions up to this one were before the file's time */
+} stele__stream;
+
+typedef enum stele__name_table {
+    STELE__TYPES,
+    STELE__CODECS,
+    STELE__NAME_TABLES
+} stele__name_table;
+
+/* The connection's cache, emptied if it may be wrong. NO_MEMORY. */
+stele_status stele__names_begin(stele__connection *connection);
+
+/*
+ * The stream `name` as it is inside the open transaction. `*found_out` says whether there is one;
+ * its version is looked up on the index each time and compared with what is remembered.
+ */
+stele_status stele__stream_find(stele__connection *connection, const char *name, bool *found_out,
+                                stele__stream *stream_out);
+/* Create it at version 0. */
+stele_status stele__stream_create(stele__connection *connection, const char *name,
+                                  stele__stream *stream_out);
+/* Remember its new version, until a rollback. */
+void stele__stream_advance(stele__connection *connection, const char *name, int64_t version);
+/* The name of the stream `id`, borrowed until the next call on the connection: CORRUPT when there
+ * is no such stream; NULL when it was deleted. */
+stele_status stele__stream_name(stele__connection *connection, int64_t id, const char **name_out);
+/* The row's own checksum. */
+int64_t stele__stream_checksum(int64_t id, const char *name, int64_t state, const char *reason,
+                               int64_t changed_at, int64_t base_version);
+
+/* The id of a type or codec, assigned if it is new. */
+stele_status stele__name_intern(stele__connection *connection, stele__name_table table,
+                                const char *name, int64_t *id_out);
+/* The id; 0 when there is none. */
+stele_status stele__name_find(stele__connection *connection, stele__name_table table,
+                              const char *name, int64_t *id_out);
+/* The name of `id`, as stele__stream_name(). */
+stele_status stele__name_of(stele__connection *connection, stele__name_table table, int64_t id,
+                            const char **name_out);
+int64_t stele__name_checksum(int64_t id, const char *name);
+
+/* Where the log ends, as the write connection remembers it. */
+typedef struct stele__log_end {
+    int64_t head;
+    int64_t recorded_at; /* of the record at the head */
+} stele__log_end;
+
+stele_status stele__log_end_find(stele__connection *connection, stele__log_end *end_out);
+void stele__log_end_set(stele__connection *connection, stele__log_end end);
+
+/* --- record.c: a row of `events`, and its checksum --- */
+
+/* Internal flag: the event is the first of an append with a key. */
+#define STELE__RECORD_KEYED ((int64_t)8)
+#define STELE__RECORD_HUSK  ((int64_t)(STELE_RECORD_ERASED | STELE_RECORD_ARCHIVED))
+
+/* A row, with its names. Pointers are borrowed from the statement and the caches. */
+typedef struct stele__row {
+    int64_t position;
+    int64_t stream;
+    int64_t version;
+    int64_t type;
+    int64_t schema_version;
+    int64_t codec;
+    int64_t recorded_at;
+    int64_t occurred_at;
+    bool has_occurred_at;
+    int64_t flags;
+    int64_t payload_hash;
+    int64_t checksum;
+    const char *stream_name; /* NULL for a deleted stream */
+    const char *type_name;
+    const char *codec_name;
+    const void *data;
+    size_t data_size;
+    const void *metadata;
+    size_t metadata_size;
+} stele__row;
+
+/* What a SELECT must list for stele__row_read(). */
+#define STELE__ROW_COLUMNS                                                                         \
+    "position, stream, version, type, schema_version, codec, recorded_at, occurred_at, flags, "    \
+    "payload_hash, checksum, data, metadata"
+
+uint64_t stele__payload_hash(const void *data, size_t data_size, const void *metadata,
+                             size_t metadata_size);
+int64_t stele__row_checksum(const stele__row *row);
+/* Read the statement's row and verify it: OK, CORRUPT with the position, ... */
+stele_status stele__row_read(stele__connection *connection, stele__statement *statement,
+                             stele__row *row_out);
+stele_status stele__row_insert(stele__connection *connection, const stele__row *row);
+
+/* --- idempotency.c --- */
+
+typedef struct stele__key_row {
+    int64_t id; /* the first position; negative for an empty batch */
+    int64_t stream;
+    int64_t version;
+    int64_t event_count;
+    int64_t digest;
+    bool erased;
+} stele__key_row;
+
+/* `*found_out` says whether the key came before. CORRUPT when its row is damaged. */
+stele_status stele__key_find(stele__connection *connection, const char *key, bool *found_out,
+                             stele__key_row *row_out);
+/* `row->id` 0 gives an empty batch an id of its own. */
+stele_status stele__key_insert(stele__connection *connection, const char *key,
+                               const stele__key_row *row);
+/* The key of the append that begins at `position`, added to `buffer` with its NUL. */
+stele_status stele__key_at(stele__connection *connection, int64_t position, stele__buffer *buffer);
+int64_t stele__key_checksum(const char *key, const stele__key_row *row);
+
+/* --- prepare.c: what can be judged before the write lock is taken --- */
+
+#define STELE__PREPARED_INLINE 8
+#define STELE__EVENT_COUNT_MAX 100000
+
+typedef struct stele__prepared {
+    stele_append append; /* full size, whatever the caller's was */
+    uint64_t hashes_inline[STELE__PREPARED_INLINE];
+    uint64_t *payload_hashes; /* of each event */
+    int64_t digest;           /* of the content, when there is a key */
+} stele__prepared;
+
+/* Check everything about `append` that needs no look at the file. Dispose on success. */
+stele_status stele__prepare_append(const stele_store *store, const stele_append *append,
+                                   stele__prepared *prepared_out);
+void stele__prepared_dispose(stele__prepared *prepared);
+/* Event `index`, whatever the size of the caller's structs. */
+void stele__prepared_event(const stele__prepared *prepared, size_t index, stele_event *event_out);
+
+/* --- apply.c: an append inside a write transaction --- */
+
+/*
+ * Judge, then write. A refusal has written nothing (`*changed_out` false); a failure with
+ * `*changed_out` true means that the transaction must not be committed.
+ */
+stele_status stele__apply_append(stele_store *store, stele__connection *connection,
+                                 const stele__prepared *prepared, stele_appended *appended_out,
+                                 bool *changed_out);
+
+#endif

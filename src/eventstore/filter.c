@@ -1,0 +1,107 @@
+/* The SQL of a read: constant where nothing is filtered, otherwise written once for the cursor. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "eventstore/cursor.h"
+
+#define SELECT_ROWS "SELECT " STELE__ROW_COLUMNS " FROM events WHERE "
+
+/* ?1 and ?2 are the range, ?3 the limit, ?4 the stream. By of_stream, then by direction. */
+static const char *const plain_reads[2][2] = {
+    { SELECT_ROWS "position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3",
+      SELECT_ROWS "position BETWEEN ?1 AND ?2 ORDER BY position DESC LIMIT ?3" },
+    { SELECT_ROWS "stream = ?4 AND version BETWEEN ?1 AND ?2 ORDER BY version LIMIT ?3",
+      SELECT_ROWS "stream = ?4 AND version BETWEEN ?1 AND ?2 ORDER BY version DESC LIMIT ?3" },
+};
+
+static stele_status add_type_filter(stele__buffer *sql, const int64_t *type_ids, size_t type_count)
+{
+    stele_status status = stele__buffer_add_text(sql, " AND type IN (");
+    for (size_t i = 0; i < type_count && status == STELE_OK; i++) {
+        char number[24];
+        snprintf(number, sizeof(number), "%s%" PRId64, i == 0 ? "" : ",", type_ids[i]);
+        status = stele__buffer_add_text(sql, number);
+    }
+    return status == STELE_OK ? stele__buffer_add_text(sql, ")") : status;
+}
+
+/*
+ * A look at the stream's row by its id for each event, rather than IN over all streams that match:
+ * that list would be made again for every page.
+ */
+static stele_status add_name_filters(stele__buffer *sql, const stele_read *read)
+{
+    stele_status status = stele__buffer_add_text(
+        sql, " AND EXISTS (SELECT 1 FROM streams s WHERE s.id = events.stream");
+    if (status == STELE_OK && read->category != NULL)
+        status = stele__buffer_add_text(sql, " AND (s.name = ?5 OR (s.name >= ?5 || '-'"
+                                             " AND s.name < ?5 || '.'))");
+    if (status == STELE_OK && read->prefix != NULL)
+        status = stele__buffer_add_text(sql, " AND s.name >= ?6 AND substr(s.name, 1, length(?6))"
+                                             " = ?6");
+    return status == STELE_OK ? stele__buffer_add_text(sql, ")") : status;
+}
+
+stele_status stele__cursor_write_sql(stele_cursor *cursor, const int64_t *type_ids,
+                                     size_t type_count)
+{
+    const stele_read *read = &cursor->read;
+    bool by_name = read->category != NULL || read->prefix != NULL;
+    bool by_position = cursor->of_stream && (read->after_position > 0 || read->to_position > 0);
+    if (type_ids == NULL && !by_name && !by_position)
+        return STELE_OK;
+
+    stele__buffer sql = { 0 };
+    stele_status status = stele__buffer_add_text(
+        &sql, cursor->of_stream ? SELECT_ROWS "stream = ?4 AND version BETWEEN ?1 AND ?2"
+                                : SELECT_ROWS "position BETWEEN ?1 AND ?2");
+    if (status == STELE_OK && by_position)
+        status = stele__buffer_add_text(&sql, " AND position > ?7 AND position <= ?8");
+    if (status == STELE_OK && type_ids != NULL)
+        status = add_type_filter(&sql, type_ids, type_count);
+    if (status == STELE_OK && by_name)
+        status = add_name_filters(&sql, read);
+    if (status == STELE_OK)
+        status = stele__buffer_add_text(&sql, cursor->of_stream ? " ORDER BY version"
+                                                                : " ORDER BY position");
+    if (status == STELE_OK)
+        status = stele__buffer_add_text(&sql, read->direction == STELE_BACKWARD ? " DESC LIMIT ?3"
+                                                                                : " LIMIT ?3");
+    if (status == STELE_OK)
+        status = stele__buffer_add(&sql, "", 1);
+    if (status == STELE_OK)
+        cursor->sql = sql.data;
+    else
+        stele__buffer_dispose(&sql);
+    return status;
+}
+
+stele_status stele__cursor_statement(stele_cursor *cursor, stele__connection *connection,
+                                     stele__statement **statement_out)
+{
+    const stele_read *read = &cursor->read;
+    if (cursor->sql == NULL) {
+        stele_status status = stele__statement_begin(
+            connection->database, plain_reads[cursor->of_stream][read->direction], statement_out);
+        if (status == STELE_OK && cursor->of_stream)
+            stele__bind_number(*statement_out, 4, cursor->stream_id);
+        return status;
+    }
+    stele_status status =
+        stele__statement_begin_text(connection->database, cursor->sql, statement_out);
+    if (status != STELE_OK)
+        return status;
+    if (cursor->of_stream)
+        stele__bind_number(*statement_out, 4, cursor->stream_id);
+    if (read->category != NULL)
+        stele__bind_text(*statement_out, 5, read->category);
+    if (read->prefix != NULL)
+        stele__bind_text(*statement_out, 6, read->prefix);
+    if (cursor->of_stream && (read->after_position > 0 || read->to_position > 0)) {
+        stele__bind_number(*statement_out, 7, read->after_position);
+        stele__bind_number(*statement_out, 8,
+                           read->to_position > 0 ? read->to_position : INT64_MAX);
+    }
+    return STELE_OK;
+}

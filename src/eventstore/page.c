@@ -1,0 +1,203 @@
+/* Filling a cursor's page: one bounded look at the file, copied out before anybody sees it. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "eventstore/cursor.h"
+
+/* A filtered read scans at most this many positions in one look, however few of them match. */
+#define SCAN_WINDOW ((int64_t)50000)
+
+static stele_status copy_text(stele__buffer *bytes, const char *text, size_t *at_out)
+{
+    *at_out = bytes->size;
+    return stele__buffer_add(bytes, text, strlen(text) + 1);
+}
+
+static stele_status copy_payload(stele__buffer *bytes, const void *data, size_t size,
+                                 size_t *at_out)
+{
+    *at_out = bytes->size;
+    stele_status status = stele__buffer_add(bytes, data, size);
+    return status == STELE_OK ? stele__buffer_add(bytes, "", 1) : status;
+}
+
+static stele_status make_entry(stele_cursor *cursor, stele__page_entry **entry_out)
+{
+    if (cursor->entry_count == cursor->entry_capacity) {
+        size_t capacity = cursor->entry_capacity == 0 ? 16 : 2 * cursor->entry_capacity;
+        stele__page_entry *entries =
+            stele__reallocate(cursor->entries, capacity * sizeof(*entries));
+        if (entries == NULL)
+            return stele__fail(STELE_NO_MEMORY, "no memory for a page of %zu records", capacity);
+        cursor->entries = entries;
+        cursor->entry_capacity = capacity;
+    }
+    *entry_out = &cursor->entries[cursor->entry_count];
+    return STELE_OK;
+}
+
+static stele_status copy_row(stele_cursor *cursor, stele__connection *connection,
+                             const stele__row *row)
+{
+    stele__page_entry *entry = NULL;
+    stele_status status = make_entry(cursor, &entry);
+    if (status != STELE_OK)
+        return status;
+    *entry = (stele__page_entry){
+        .position = row->position,
+        .version = row->version,
+        .schema_version = row->schema_version,
+        .recorded_at = row->recorded_at,
+        .occurred_at = row->occurred_at,
+        .has_occurred_at = row->has_occurred_at,
+        .flags = (uint32_t)(row->flags & ~STELE__RECORD_KEYED),
+        .data_size = row->data_size,
+        .metadata_size = row->metadata_size,
+        .key_at = SIZE_MAX,
+    };
+    status = copy_text(&cursor->bytes, row->stream_name, &entry->stream_at);
+    if (status == STELE_OK)
+        status = copy_text(&cursor->bytes, row->type_name, &entry->type_at);
+    if (status == STELE_OK)
+        status = copy_text(&cursor->bytes, row->codec_name, &entry->codec_at);
+    if (status == STELE_OK)
+        status = copy_payload(&cursor->bytes, row->data, row->data_size, &entry->data_at);
+    if (status == STELE_OK)
+        status =
+            copy_payload(&cursor->bytes, row->metadata, row->metadata_size, &entry->metadata_at);
+    if (status == STELE_OK && cursor->read.keys && (row->flags & STELE__RECORD_KEYED) != 0) {
+        entry->key_at = cursor->bytes.size;
+        status = stele__key_at(connection, row->position, &cursor->bytes);
+    }
+    if (status == STELE_OK)
+        cursor->entry_count++;
+    return status;
+}
+
+/* A row of the range: kept, passed over, or the end of the cursor. */
+static stele_status take_row(stele_cursor *cursor, stele__connection *connection,
+                             const stele__row *row, bool *enough_out)
+{
+    if (cursor->of_stream && (row->flags & STELE_RECORD_ERASED) != 0)
+        return stele__fail(STELE_NOT_FOUND, "stream '%s' was deleted", cursor->read.stream);
+    if (cursor->of_stream && (row->flags & STELE_RECORD_ARCHIVED) != 0)
+        return stele__fail(STELE_ARCHIVED, "the data of stream '%s' was archived",
+                           cursor->read.stream);
+    bool system = row->stream_name != NULL && row->stream_name[0] == '$';
+    if ((row->flags & STELE__RECORD_HUSK) != 0 || row->stream_name == NULL
+        || (system && !cursor->of_stream && !cursor->read.system))
+        return STELE_OK;
+
+    uint64_t size = row->data_size + row->metadata_size;
+    bool first = cursor->left == (cursor->read.limit == 0 ? UINT64_MAX : cursor->read.limit);
+    if (cursor->read.byte_limit > 0 && size > cursor->bytes_left && !first) {
+        cursor->left = 0;
+        *enough_out = true;
+        return STELE_OK;
+    }
+    stele_status status = copy_row(cursor, connection, row);
+    if (status != STELE_OK)
+        return status;
+    cursor->bytes_left -= size < cursor->bytes_left ? size : cursor->bytes_left;
+    cursor->left--;
+    *enough_out = cursor->left == 0 || cursor->bytes.size >= cursor->read.page_size_max
+                  || cursor->entry_count >= cursor->read.page_count_max;
+    return STELE_OK;
+}
+
+static stele_status fail_with_hole(const stele_cursor *cursor, int64_t number)
+{
+    if (cursor->of_stream)
+        return stele__fail(STELE_CORRUPT, "version %" PRId64 " of stream '%s' is missing", number,
+                           cursor->read.stream);
+    return stele__fail(STELE_CORRUPT, "position %" PRId64 " is missing", number);
+}
+
+/* Scan from one end of the range towards the other; what was scanned leaves the range. */
+static stele_status scan_range(stele_cursor *cursor, stele__connection *connection,
+                               stele__statement *statement, int64_t lowest, int64_t highest)
+{
+    bool backward = cursor->read.direction == STELE_BACKWARD;
+    bool enough = false;
+    stele_status status = STELE_OK;
+    while (!enough && (status = stele__statement_step(statement)) == STELE_OK) {
+        stele__row row;
+        status = stele__row_read(connection, statement, &row);
+        if (status != STELE_OK)
+            return status;
+        int64_t number = cursor->of_stream ? row.version : row.position;
+        int64_t expected = backward ? cursor->highest : cursor->lowest;
+        if (cursor->dense && number != expected)
+            return fail_with_hole(cursor, expected);
+        status = take_row(cursor, connection, &row, &enough);
+        if (status != STELE_OK)
+            return status;
+        if (backward)
+            cursor->highest = number - 1;
+        else
+            cursor->lowest = number + 1;
+    }
+    if (status < 0 || enough)
+        return status < 0 ? status : STELE_OK;
+
+    /* The statement has no more rows in this range. */
+    int64_t reached = backward ? cursor->highest : cursor->lowest;
+    if (cursor->dense && (backward ? reached >= lowest : reached <= highest))
+        return fail_with_hole(cursor, reached);
+    if (backward)
+        cursor->highest = lowest - 1;
+    else
+        cursor->lowest = highest + 1;
+    return STELE_OK;
+}
+
+/* A stream read over several pages must not go on in what took the stream's place. */
+static stele_status check_stream_lives(stele_cursor *cursor, stele__connection *connection)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        connection->database, "SELECT name IS NOT NULL FROM streams WHERE id = ?1", &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_number(statement, 1, cursor->stream_id);
+    status = stele__statement_step(statement);
+    bool lives = status == STELE_OK && stele__column_number(statement, 0) != 0;
+    stele__statement_end(statement);
+    if (status >= 0 && !lives)
+        return stele__fail(STELE_NOT_FOUND, "stream '%s' was deleted", cursor->read.stream);
+    return status < 0 ? status : STELE_OK;
+}
+
+stele_status stele__cursor_fill(stele_cursor *cursor, stele__connection *connection)
+{
+    cursor->bytes.size = 0;
+    cursor->entry_count = 0;
+    cursor->entry_next = 0;
+    stele_status status = stele__names_begin(connection);
+    if (status == STELE_OK && cursor->of_stream && cursor->first_page_read)
+        status = check_stream_lives(cursor, connection);
+    cursor->first_page_read = true;
+
+    while (status == STELE_OK && cursor->entry_count == 0 && cursor->left > 0
+           && cursor->lowest <= cursor->highest) {
+        int64_t lowest = cursor->lowest;
+        int64_t highest = cursor->highest;
+        bool windowed = !cursor->dense && !cursor->of_stream && highest - lowest >= SCAN_WINDOW;
+        if (windowed && cursor->read.direction == STELE_FORWARD)
+            highest = lowest + SCAN_WINDOW - 1;
+        else if (windowed)
+            lowest = highest - SCAN_WINDOW + 1;
+
+        stele__statement *statement = NULL;
+        status = stele__cursor_statement(cursor, connection, &statement);
+        if (status != STELE_OK)
+            break;
+        stele__bind_number(statement, 1, lowest);
+        stele__bind_number(statement, 2, highest);
+        stele__bind_number(statement, 3, -1);
+        status = scan_range(cursor, connection, statement, lowest, highest);
+        stele__statement_end(statement);
+    }
+    return status;
+}

@@ -1,0 +1,327 @@
+#include "sqlite/database.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <sqlite3.h>
+#include <stele/version.h>
+
+#include "base/failure.h"
+#include "base/memory.h"
+#include "sqlite/statement.h"
+
+/* Nothing of ours is larger: 64 MiB of payload and its row. */
+#define VALUE_SIZE_MAX (65 * 1024 * 1024)
+
+const char *stele_sqlite_version(void)
+{
+    return sqlite3_libversion();
+}
+
+bool stele__sqlite_has_wal_reset_bug(void)
+{
+    /* Mended in 3.51.3, and in the branches 3.44.6 and 3.50.7. */
+    int version = sqlite3_libversion_number();
+    if (version >= 3051003)
+        return false;
+    return !(version >= 3044006 && version < 3045000) && !(version >= 3050007 && version < 3051000);
+}
+
+static stele_status status_of_code(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return STELE_BUSY;
+    case SQLITE_NOMEM: return STELE_NO_MEMORY;
+    case SQLITE_FULL: return STELE_FULL;
+    case SQLITE_READONLY: return STELE_READ_ONLY;
+    case SQLITE_TOOBIG: return STELE_TOO_LARGE;
+    case SQLITE_INTERRUPT: return STELE_CANCELLED;
+    case SQLITE_AUTH: return STELE_MISUSE;
+    case SQLITE_IOERR: return code == SQLITE_IOERR_NOMEM ? STELE_NO_MEMORY : STELE_IO;
+    case SQLITE_CANTOPEN: return STELE_IO;
+    /* Our statements are right for our schema: what doesn't fit them is a damaged file. */
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_SCHEMA:
+    case SQLITE_ERROR: return STELE_CORRUPT;
+    default: return STELE_IO;
+    }
+}
+
+stele_status stele__database_fail(stele__database *database, int code, const char *doing)
+{
+    const char *text = database == NULL || database->handle == NULL
+                           ? sqlite3_errstr(code)
+                           : sqlite3_errmsg(database->handle);
+    return stele__fail(status_of_code(code), "%s: %s (SQLite code %d)", doing, text, code);
+}
+
+static int note_wal_pages(void *context, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    ((stele__database *)context)->wal_pages = (uint32_t)pages;
+    return SQLITE_OK;
+}
+
+/* Settings that live in the connection alone, each looked at afterwards. */
+static stele_status harden_connection(stele__database *database)
+{
+    static const struct {
+        int option;
+        int value;
+        const char *name;
+    } settings[] = {
+        { SQLITE_DBCONFIG_DEFENSIVE, 1, "DEFENSIVE" },
+        { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, "TRUSTED_SCHEMA" },
+        { SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, "ENABLE_TRIGGER" },
+        { SQLITE_DBCONFIG_ENABLE_VIEW, 0, "ENABLE_VIEW" },
+        { SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, "ENABLE_LOAD_EXTENSION" },
+        { SQLITE_DBCONFIG_ENABLE_FKEY, 1, "ENABLE_FKEY" },
+        { SQLITE_DBCONFIG_DQS_DML, 0, "DQS_DML" },
+        { SQLITE_DBCONFIG_DQS_DDL, 0, "DQS_DDL" },
+    };
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        int now = -1;
+        int code = sqlite3_db_config(database->handle, settings[i].option, settings[i].value, &now);
+        if (code != SQLITE_OK || now != settings[i].value)
+            return stele__fail(STELE_UNSUPPORTED, "this SQLite can't set %s", settings[i].name);
+    }
+    sqlite3_limit(database->handle, SQLITE_LIMIT_LENGTH, VALUE_SIZE_MAX);
+    sqlite3_limit(database->handle, SQLITE_LIMIT_EXPR_DEPTH, 100);
+    sqlite3_limit(database->handle, SQLITE_LIMIT_WORKER_THREADS, 0);
+    sqlite3_extended_result_codes(database->handle, 1);
+    return STELE_OK;
+}
+
+/* Set a pragma and read it back: SQLite ignores what it doesn't know or can't do. */
+static stele_status set_pragma(stele__database *database, const char *name, int64_t value)
+{
+    char sql[96];
+    snprintf(sql, sizeof(sql), "PRAGMA %s=%" PRId64, name, value);
+    stele_status status = stele__database_execute(database, sql);
+    if (status != STELE_OK)
+        return status;
+
+    int64_t now = 0;
+    snprintf(sql, sizeof(sql), "PRAGMA %s", name);
+    status = stele__database_number(database, sql, &now);
+    if (status == STELE_OK && now != value)
+        status =
+            stele__fail(STELE_UNSUPPORTED, "SQLite keeps %s at %" PRId64 " instead of %" PRId64,
+                        name, now, value);
+    return status;
+}
+
+static int open_handle(const char *path, const stele__database_options *options,
+                       stele__database *database)
+{
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    flags |= options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (database->memory)
+        return sqlite3_open_v2(":memory:", &database->handle,
+                               flags | SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, NULL);
+    flags |= SQLITE_OPEN_NOFOLLOW;
+    if (!options->immutable)
+        return sqlite3_open_v2(path, &database->handle, flags, NULL);
+
+    /* Only a URI can say immutable; what has a meaning in one is escaped. */
+    char *uri = stele__allocate(3 * strlen(path) + 32);
+    if (uri == NULL)
+        return SQLITE_NOMEM;
+    char *out = uri + sprintf(uri, "file:");
+    for (const char *at = path; *at != '\0'; at++)
+        out += strchr("%?#", *at) != NULL ? sprintf(out, "%%%02X", (unsigned)*at)
+                                          : sprintf(out, "%c", *at);
+    sprintf(out, "?immutable=1");
+    int code = sqlite3_open_v2(uri, &database->handle, flags | SQLITE_OPEN_URI, NULL);
+    stele__free(uri);
+    return code;
+}
+
+stele_status stele__database_open(const char *path, const stele__database_options *options,
+                                  stele__database **database_out)
+{
+    *database_out = NULL;
+    stele__database *database = stele__allocate_array(1, sizeof(*database));
+    if (database == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for a connection");
+    database->memory = strcmp(path, ":memory:") == 0;
+
+    stele_status status = STELE_OK;
+    int code = open_handle(path, options, database);
+    if (code != SQLITE_OK) {
+        status = stele__database_fail(database, code, "can't open the file");
+        goto cleanup;
+    }
+    status = harden_connection(database);
+    if (status != STELE_OK)
+        goto cleanup;
+    sqlite3_busy_timeout(database->handle, (int)options->busy_timeout_ms);
+
+    const struct {
+        const char *name;
+        int64_t value;
+    } pragmas[] = {
+        { "cell_size_check", 1 },    { "mmap_size", 0 },
+        { "temp_store", 2 },         { "cache_size", -(int64_t)options->cache_size_kb },
+        { "wal_autocheckpoint", 0 }, { "query_only", options->query_only ? 1 : 0 },
+    };
+    for (size_t i = 0; i < sizeof(pragmas) / sizeof(pragmas[0]) && status == STELE_OK; i++) {
+        if (database->memory && strcmp(pragmas[i].name, "mmap_size") == 0)
+            continue;
+        status = set_pragma(database, pragmas[i].name, pragmas[i].value);
+    }
+    /* After the pragma, which takes the hook's place. */
+    sqlite3_wal_hook(database->handle, note_wal_pages, database);
+
+cleanup:
+    if (status != STELE_OK)
+        stele__database_close(database);
+    else
+        *database_out = database;
+    return status;
+}
+
+void stele__database_close(stele__database *database)
+{
+    if (database == NULL)
+        return;
+    for (size_t i = 0; i < database->statement_count; i++) {
+        sqlite3_finalize(database->statements[i].handle);
+        stele__free(database->statements[i].copy);
+    }
+    /* The user's own statements on a borrowed handle don't keep the connection open. */
+    sqlite3_close_v2(database->handle);
+    stele__free(database);
+}
+
+/* WAL, asked for and read back: on a filesystem without shared memory SQLite stays where it is. */
+static stele_status use_wal(stele__database *database)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(database, "PRAGMA journal_mode=WAL", &statement);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_step(statement);
+    if (status == STELE_OK) {
+        const char *mode = stele__column_text(statement, 0);
+        if (mode == NULL || strcmp(mode, "wal") != 0)
+            status = stele__fail(STELE_UNSUPPORTED, "the file can't use WAL (it stays '%s')",
+                                 mode == NULL ? "" : mode);
+    }
+    stele__statement_end(statement);
+    return status;
+}
+
+stele_status stele__database_settle(stele__database *database,
+                                    const stele__database_options *options, bool fresh)
+{
+    stele_status status = STELE_OK;
+    if (fresh) {
+        status = set_pragma(database, "page_size", 4096);
+        if (status == STELE_OK)
+            status = set_pragma(database, "auto_vacuum", 2);
+        if (status != STELE_OK)
+            return status;
+    }
+    if (!database->memory && !options->read_only && !options->query_only) {
+        status = use_wal(database);
+        if (status != STELE_OK)
+            return status;
+    }
+    status =
+        set_pragma(database, "synchronous", options->durability == STELE_DURABILITY_FULL ? 2 : 1);
+    if (status == STELE_OK)
+        status = set_pragma(database, "secure_delete", 1);
+    return status;
+}
+
+stele_status stele__database_execute(stele__database *database, const char *sql)
+{
+    int code = sqlite3_exec(database->handle, sql, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        return STELE_OK;
+    return stele__database_fail(database, code, "SQL failed");
+}
+
+stele_status stele__database_number(stele__database *database, const char *sql, int64_t *number_out)
+{
+    *number_out = 0;
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+        if (code == SQLITE_ROW)
+            *number_out = sqlite3_column_int64(statement, 0);
+        code = sqlite3_finalize(statement);
+    }
+    return code == SQLITE_OK ? STELE_OK : stele__database_fail(database, code, "SQL failed");
+}
+
+static stele_status run_constant(stele__database *database, const char *sql)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(database, sql, &statement);
+    return status == STELE_OK ? stele__statement_run(statement) : status;
+}
+
+stele_status stele__database_begin(stele__database *database)
+{
+    assert(sqlite3_get_autocommit(database->handle));
+    return run_constant(database, "BEGIN IMMEDIATE");
+}
+
+stele_status stele__database_begin_read(stele__database *database)
+{
+    assert(sqlite3_get_autocommit(database->handle));
+    return run_constant(database, "BEGIN");
+}
+
+stele_status stele__database_commit(stele__database *database)
+{
+    stele_status status = run_constant(database, "COMMIT");
+    if (status == STELE_OK)
+        return STELE_OK;
+
+    stele__database_rollback(database);
+    /* A page that the disk took before it failed can come back from the WAL. */
+    if (status == STELE_IO)
+        return stele__fail_within(STELE_UNKNOWN_OUTCOME, "the commit failed on the disk");
+    return status;
+}
+
+void stele__database_rollback(stele__database *database)
+{
+    if (!sqlite3_get_autocommit(database->handle))
+        sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool stele__database_in_transaction(const stele__database *database)
+{
+    return !sqlite3_get_autocommit(database->handle);
+}
+
+uint32_t stele__database_data_version(stele__database *database)
+{
+    uint32_t version = 0;
+    sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    return version;
+}
+
+stele_status stele__database_transfer(stele__database *database, uint32_t *pages_out,
+                                      uint32_t *copied_out)
+{
+    int pages = 0;
+    int copied = 0;
+    int code = sqlite3_wal_checkpoint_v2(database->handle, "main", SQLITE_CHECKPOINT_PASSIVE,
+                                         &pages, &copied);
+    *pages_out = pages > 0 ? (uint32_t)pages : 0;
+    *copied_out = copied > 0 ? (uint32_t)copied : 0;
+    return code == SQLITE_OK ? STELE_OK
+                             : stele__database_fail(database, code, "can't transfer the WAL");
+}

@@ -1,0 +1,104 @@
+/*
+ * The only door to libsqlite3: one connection, set up the way that every connection of ours is.
+ *
+ * A database is used by one thread at a time. Each call that fails has named its reason.
+ */
+#ifndef STELE_SQLITE_DATABASE_H
+#define STELE_SQLITE_DATABASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stele/status.h>
+#include <stele/store.h>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+/* Statements kept prepared on a connection. */
+#define STELE__STATEMENT_MAX 48
+
+/* A prepared statement; see statement.h. */
+typedef struct stele__statement {
+    struct sqlite3_stmt *handle;
+    struct stele__database *database;
+    const char *sql; /* its key: the caller's constant, or `copy` */
+    char *copy;
+    uint64_t used_at;
+    int bind_result; /* the first bind that failed */
+    bool in_use;
+} stele__statement;
+
+typedef struct stele__database {
+    struct sqlite3 *handle;
+    stele__statement statements[STELE__STATEMENT_MAX];
+    size_t statement_count;
+    uint64_t statement_clock;
+    uint32_t wal_pages; /* after the last commit here that wrote */
+    bool memory;
+} stele__database;
+
+typedef struct stele__database_options {
+    uint32_t busy_timeout_ms;
+    stele_durability durability;
+    bool read_only; /* the file is opened for reading */
+    bool immutable;
+    bool query_only; /* a pooled reader: opened for writing, never writes */
+    uint32_t cache_size_kb;
+} stele__database_options;
+
+/*
+ * Open `path` (absolute, its last component no link), or a private database for ":memory:". The
+ * file must exist. Nothing of it is read or changed yet. On failure `*database_out` is NULL.
+ */
+stele_status stele__database_open(const char *path, const stele__database_options *options,
+                                  stele__database **database_out);
+
+/* Close, with all statements. NULL is allowed; never fails. */
+void stele__database_close(stele__database *database);
+
+/*
+ * Bring the connection to the settings that need the file: WAL and synchronous, read back. To be
+ * called once it is known to be ours; `fresh` sets what only an empty file can take.
+ */
+stele_status stele__database_settle(stele__database *database,
+                                    const stele__database_options *options, bool fresh);
+
+/* Run SQL that gives no rows; several statements are fine. */
+stele_status stele__database_execute(stele__database *database, const char *sql);
+
+/* The one integer that `sql` gives; 0 for NULL or no row. Not kept prepared. */
+stele_status stele__database_number(stele__database *database, const char *sql,
+                                    int64_t *number_out);
+
+/* The write lock is taken at once, so that what is then read is what is extended. */
+stele_status stele__database_begin(stele__database *database);
+/* A read transaction: one snapshot for several statements. */
+stele_status stele__database_begin_read(stele__database *database);
+/*
+ * On failure everything is rolled back, and the status says that nothing was stored, or
+ * UNKNOWN_OUTCOME.
+ */
+stele_status stele__database_commit(stele__database *database);
+/* Also when no transaction is open. Keeps the error text. */
+void stele__database_rollback(stele__database *database);
+bool stele__database_in_transaction(const stele__database *database);
+
+/* Changes when another connection committed; fresh only inside a transaction. */
+uint32_t stele__database_data_version(stele__database *database);
+
+/*
+ * Copy what the WAL holds into the file, PASSIVE. The caller holds the write lock on another
+ * connection. The counts are of all WAL pages, and of those copied.
+ */
+stele_status stele__database_transfer(stele__database *database, uint32_t *pages_out,
+                                      uint32_t *copied_out);
+
+/* Whether this SQLite has the WAL-reset bug. */
+bool stele__sqlite_has_wal_reset_bug(void);
+
+/* Turn SQLite's code, with its text on this connection, into a failure of ours. */
+stele_status stele__database_fail(stele__database *database, int code, const char *doing);
+
+#endif

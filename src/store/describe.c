@@ -1,0 +1,92 @@
+/* Facts about an open store. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/failure.h"
+#include "base/memory.h"
+#include "base/options.h"
+#include "base/platform.h"
+#include "store/store.h"
+
+/*
+ * Counting events by the index, without those of streams that are not for reading: the library's
+ * own, the deleted (whose name is NULL), and those whose payloads were moved away.
+ */
+static const char count_events[] =
+    "SELECT (SELECT count(*) FROM events) - coalesce((SELECT sum((SELECT count(*) FROM events e"
+    " WHERE e.stream = s.id)) FROM streams s WHERE s.name IS NULL"
+    " OR (s.name >= '$' AND s.name < '%')), 0)";
+
+static const char count_streams[] =
+    "SELECT count(*) FROM streams WHERE name IS NOT NULL AND NOT (name >= '$' AND name < '%')";
+
+static stele_status count_log(stele__database *database, stele_store_info *info)
+{
+    int64_t pages = 0;
+    int64_t page_size = 0;
+    const struct {
+        const char *sql;
+        int64_t *number;
+    } questions[] = {
+        { "SELECT max(position) FROM events", &info->head },
+        { count_events, &info->events },
+        { count_streams, &info->streams },
+        { "PRAGMA page_count", &pages },
+        { "PRAGMA page_size", &page_size },
+    };
+    stele_status status = STELE_OK;
+    for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]) && status == STELE_OK; i++)
+        status = stele__database_number(database, questions[i].sql, questions[i].number);
+    info->file_bytes = pages * page_size;
+    return status;
+}
+
+static int64_t measure_wal(const stele_store *store)
+{
+    char path[4200];
+    stele__file_facts facts;
+    int size = snprintf(path, sizeof(path), "%s-wal", store->path);
+    if (store->memory || size < 0 || (size_t)size >= sizeof(path)
+        || stele__look_at_file(path, &facts) != STELE_OK)
+        return 0;
+    return facts.size;
+}
+
+stele_status stele_store_describe(stele_store *store, stele_store_info *info_out)
+{
+    if (info_out == NULL)
+        return stele__fail(STELE_MISUSE, "info_out is NULL");
+    stele_store_info info = STELE_STORE_INFO_INIT;
+    size_t given_size = info_out->struct_size;
+    stele_status status = stele__options_take("stele_store_info", info_out, &info, sizeof(info));
+    if (status == STELE_OK)
+        status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+
+    stele__connection *connection = NULL;
+    status = stele__read_begin(store, &connection);
+    if (status == STELE_OK) {
+        status = count_log(connection->database, &info);
+        stele__read_end(store, connection);
+    }
+    memcpy(info.uuid, store->uuid, sizeof(info.uuid));
+    memcpy(info.epoch, store->epoch, sizeof(info.epoch));
+    info.format = STELE_FORMAT;
+    info.wal_bytes = measure_wal(store);
+    info.durability = store->options.durability;
+    info.wal_reset =
+        stele__sqlite_has_wal_reset_bug() ? STELE_WAL_RESET_GUARDED : STELE_WAL_RESET_FIXED;
+    info.read_only = store->options.read_only;
+    info.memory = store->memory;
+    info.foreign_objects = store->foreign_objects;
+    info.connections = atomic_load(&store->connection_count);
+    stele__store_leave(store);
+
+    if (status == STELE_OK) {
+        memcpy(info_out, &info, given_size);
+        info_out->struct_size = given_size;
+    }
+    return status;
+}

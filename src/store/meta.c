@@ -1,0 +1,287 @@
+/* What a file says of itself: its uuid, its epochs, and whether relaxed durability left a mark. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "base/failure.h"
+#include "base/platform.h"
+#include "sqlite/statement.h"
+#include "store/store.h"
+
+/* A random UUID (version 4) as text. */
+static stele_status make_uuid(char text_out[37])
+{
+    unsigned char bytes[16];
+    stele_status status = stele__random_bytes(bytes, sizeof(bytes));
+    if (status != STELE_OK)
+        return status;
+    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+    char *out = text_out;
+    for (int i = 0; i < 16; i++)
+        out += snprintf(out, 4, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                        (unsigned)bytes[i]);
+    return STELE_OK;
+}
+
+int64_t stele__meta_checksum(const char *key, const char *value)
+{
+    stele__digest digest;
+    stele__digest_init(&digest);
+    stele__digest_text(&digest, key);
+    stele__digest_text(&digest, value);
+    return (int64_t)stele__digest_end(&digest);
+}
+
+int64_t stele__epoch_checksum(int64_t id, const char *epoch, int64_t starts_after,
+                              int64_t started_at)
+{
+    stele__digest digest;
+    stele__digest_init(&digest);
+    stele__digest_number(&digest, id);
+    stele__digest_text(&digest, epoch);
+    stele__digest_number(&digest, starts_after);
+    stele__digest_number(&digest, started_at);
+    return (int64_t)stele__digest_end(&digest);
+}
+
+static stele_status write_meta(stele__database *database, const char *key, const char *value)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        database, "INSERT OR REPLACE INTO meta(key, value, checksum) VALUES(?1, ?2, ?3)",
+        &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_text(statement, 1, key);
+    stele__bind_text(statement, 2, value);
+    stele__bind_number(statement, 3, stele__meta_checksum(key, value));
+    return stele__statement_run(statement);
+}
+
+static stele_status delete_meta(stele__database *database, const char *key)
+{
+    stele__statement *statement = NULL;
+    stele_status status =
+        stele__statement_begin(database, "DELETE FROM meta WHERE key = ?1", &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_text(statement, 1, key);
+    return stele__statement_run(statement);
+}
+
+static stele_status add_epoch(stele__database *database)
+{
+    char epoch[37];
+    stele_status status = make_uuid(epoch);
+    int64_t id = 0;
+    int64_t head = 0;
+    if (status == STELE_OK)
+        status =
+            stele__database_number(database, "SELECT coalesce(max(id), 0) + 1 FROM epochs", &id);
+    if (status == STELE_OK)
+        status = stele__database_number(database, "SELECT max(position) FROM events", &head);
+    stele__statement *statement = NULL;
+    if (status == STELE_OK)
+        status = stele__statement_begin(
+            database,
+            "INSERT INTO epochs(id, epoch, starts_after, started_at, checksum)"
+            " VALUES(?1, ?2, ?3, ?4, ?5)",
+            &statement);
+    if (status != STELE_OK)
+        return status;
+    int64_t now = stele__clock_now();
+    stele__bind_number(statement, 1, id);
+    stele__bind_text(statement, 2, epoch);
+    stele__bind_number(statement, 3, head);
+    stele__bind_number(statement, 4, now);
+    stele__bind_number(statement, 5, stele__epoch_checksum(id, epoch, head, now));
+    return stele__statement_run(statement);
+}
+
+/* What every file holds from its birth. A file whose tables a user made by hand gets it here. */
+static stele_status fill_new_file(stele__database *database)
+{
+    char uuid[37];
+    char created_at[32];
+    snprintf(created_at, sizeof(created_at), "%" PRId64, stele__clock_now());
+    stele_status status = make_uuid(uuid);
+    if (status == STELE_OK)
+        status = write_meta(database, "uuid", uuid);
+    if (status == STELE_OK)
+        status = write_meta(database, "created_at", created_at);
+    if (status == STELE_OK) /* positions begin here; a later format may drop a prefix */
+        status = write_meta(database, "first", "1");
+    if (status == STELE_OK)
+        status = add_epoch(database);
+    return status;
+}
+
+/* Marks of other boots mean that power may have cost us commits: positions from the head on could
+ * be used again, so a new epoch begins. */
+static stele_status judge_dirty_marks(stele__database *database)
+{
+    char boot[64];
+    stele__boot_id(boot);
+    stele__statement *statement = NULL;
+    stele_status status =
+        stele__statement_begin(database,
+                               "SELECT count(*) FROM meta WHERE key >= 'dirty:' AND key < 'dirty;' "
+                               "AND (value <> ?1 OR value = '')",
+                               &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_text(statement, 1, boot);
+    int64_t count = 0;
+    status = stele__statement_step(statement);
+    if (status == STELE_OK)
+        count = stele__column_number(statement, 0);
+    stele__statement_end(statement);
+    if (status != STELE_OK || count == 0)
+        return status;
+
+    status = add_epoch(database);
+    if (status == STELE_OK)
+        status = stele__statement_begin(database,
+                                        "DELETE FROM meta WHERE key >= 'dirty:' AND key < 'dirty;' "
+                                        "AND (value <> ?1 OR value = '')",
+                                        &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_text(statement, 1, boot);
+    return stele__statement_run(statement);
+}
+
+static stele_status read_uuid(stele__database *database, char uuid_out[37])
+{
+    uuid_out[0] = '\0';
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        database, "SELECT value, checksum FROM meta WHERE key = 'uuid'", &statement);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_step(statement);
+    if (status == STELE_OK) {
+        const char *uuid = stele__column_text(statement, 0);
+        if (uuid == NULL || strlen(uuid) != 36
+            || stele__meta_checksum("uuid", uuid) != stele__column_number(statement, 1))
+            status = stele__fail(STELE_CORRUPT, "the row 'uuid' of meta is damaged");
+        else
+            memcpy(uuid_out, uuid, 37);
+    }
+    stele__statement_end(statement);
+    return status;
+}
+
+static stele_status read_epoch(stele__database *database, char epoch_out[37])
+{
+    stele__statement *statement = NULL;
+    stele_status status =
+        stele__statement_begin(database,
+                               "SELECT id, epoch, starts_after, started_at, checksum FROM epochs"
+                               " ORDER BY id DESC LIMIT 1",
+                               &statement);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_step(statement);
+    if (status == STELE_DONE)
+        status = stele__fail(STELE_CORRUPT, "the store has no epoch");
+    if (status == STELE_OK) {
+        const char *epoch = stele__column_text(statement, 1);
+        int64_t id = stele__column_number(statement, 0);
+        if (epoch == NULL || strlen(epoch) != 36
+            || stele__epoch_checksum(id, epoch, stele__column_number(statement, 2),
+                                     stele__column_number(statement, 3))
+                   != stele__column_number(statement, 4))
+            status = stele__fail(STELE_CORRUPT, "the row %" PRId64 " of epochs is damaged", id);
+        else
+            memcpy(epoch_out, epoch, 37);
+    }
+    stele__statement_end(statement);
+    return status;
+}
+
+static stele_status prepare_file(stele__database *database)
+{
+    stele_status status = stele__database_begin(database);
+    if (status != STELE_OK)
+        return status;
+    char uuid[37];
+    status = read_uuid(database, uuid);
+    if (status == STELE_DONE)
+        status = fill_new_file(database);
+    if (status == STELE_OK)
+        status = judge_dirty_marks(database);
+    if (status == STELE_OK)
+        status = stele__database_commit(database);
+    stele__database_rollback(database);
+    return status;
+}
+
+stele_status stele__meta_load(stele_store *store, stele__database *database)
+{
+    stele_status status = STELE_OK;
+    int64_t dirty_count = 0;
+    status = read_uuid(database, store->uuid);
+    if (status >= 0 && !store->options.read_only) {
+        stele_status counted = stele__database_number(
+            database, "SELECT count(*) FROM meta WHERE key >= 'dirty:' AND key < 'dirty;'",
+            &dirty_count);
+        if (counted != STELE_OK)
+            return counted;
+        if (status == STELE_DONE || dirty_count > 0) {
+            status = prepare_file(database);
+            if (status == STELE_OK)
+                status = read_uuid(database, store->uuid);
+        }
+    }
+    if (status == STELE_DONE)
+        return stele__fail(STELE_UNSUPPORTED,
+                           "the store was never opened for writing: its tables are there, but no"
+                           " uuid");
+    if (status != STELE_OK)
+        return status;
+    return read_epoch(database, store->epoch);
+}
+
+/* A change of `meta` that is durable whatever the store's durability. */
+static stele_status change_durably(stele_store *store, const char *key, const char *value)
+{
+    stele__database *database = store->writer.database;
+    stele_status status = stele__database_execute(database, "PRAGMA synchronous=2");
+    if (status == STELE_OK)
+        status = stele__database_begin(database);
+    if (status == STELE_OK)
+        status = value != NULL ? write_meta(database, key, value) : delete_meta(database, key);
+    if (status == STELE_OK)
+        status = stele__database_commit(database);
+    stele__database_rollback(database);
+    stele_status back = stele__database_execute(database, "PRAGMA synchronous=1");
+    return status != STELE_OK ? status : back;
+}
+
+stele_status stele__meta_mark_dirty(stele_store *store)
+{
+    if (store->dirty_key[0] != '\0' || store->memory)
+        return STELE_OK;
+    char handle[37];
+    char boot[64];
+    char key[64];
+    stele_status status = make_uuid(handle);
+    if (status != STELE_OK)
+        return status;
+    stele__boot_id(boot);
+    snprintf(key, sizeof(key), "dirty:%s", handle);
+    status = change_durably(store, key, boot);
+    if (status == STELE_OK)
+        memcpy(store->dirty_key, key, sizeof(key));
+    return status;
+}
+
+void stele__meta_clear_dirty(stele_store *store)
+{
+    /* Left in place by a failure, it costs no more than a new epoch after the next boot. */
+    if (store->dirty_key[0] != '\0')
+        change_durably(store, store->dirty_key, NULL);
+}

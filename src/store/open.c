@@ -1,0 +1,269 @@
+/* Opening: what must hold before anybody trusts the file. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/failure.h"
+#include "base/memory.h"
+#include "base/options.h"
+#include "base/platform.h"
+#include "store/schema.h"
+#include "store/store.h"
+
+#define EVENT_SIZE_LIMIT (64u * 1024 * 1024)
+
+/* One file is created and first opened at a time: closing a second descriptor of a file that is
+ * already open would drop the locks of this process on it. */
+static pthread_mutex_t create_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+void stele_options_init(stele_options *options)
+{
+    *options = (stele_options)STELE_OPTIONS_INIT;
+}
+
+static stele_status check_open_options(const stele_options *options)
+{
+    if (options->event_size_max < 1 || options->event_size_max > EVENT_SIZE_LIMIT)
+        return stele__fail(STELE_MISUSE, "event_size_max is %" PRIu32 ", not within 1 and %u",
+                           options->event_size_max, EVENT_SIZE_LIMIT);
+    if (options->busy_timeout_ms > INT32_MAX)
+        return stele__fail(STELE_MISUSE, "busy_timeout_ms is %" PRIu32 ", beyond %d",
+                           options->busy_timeout_ms, INT32_MAX);
+    if (options->reader_max < 1)
+        return stele__fail(STELE_MISUSE, "reader_max is 0");
+    if (options->wal_soft_pages < 1)
+        return stele__fail(STELE_MISUSE, "wal_soft_pages is 0");
+    if (options->durability != STELE_DURABILITY_FULL
+        && options->durability != STELE_DURABILITY_RELAXED)
+        return stele__fail(STELE_MISUSE, "durability is %d, which is none", options->durability);
+    if (options->immutable && !options->read_only)
+        return stele__fail(STELE_MISUSE, "immutable needs read_only");
+    return STELE_OK;
+}
+
+static void choose_settings(const stele_store *store, bool reader,
+                            stele__database_options *settings_out)
+{
+    *settings_out = (stele__database_options){
+        .busy_timeout_ms = store->options.busy_timeout_ms,
+        .durability = store->options.durability,
+        .read_only = store->options.read_only,
+        .immutable = store->options.immutable,
+        .query_only = reader && !store->options.read_only,
+        .cache_size_kb = reader ? 2048 : 8192,
+    };
+}
+
+stele_status stele__store_connect(stele_store *store, bool reader, stele__database **database_out)
+{
+    stele__database_options settings;
+    choose_settings(store, reader, &settings);
+    stele_status status = stele__database_open(store->path, &settings, database_out);
+    if (status != STELE_OK)
+        return status;
+    status = stele__database_settle(*database_out, &settings, false);
+    if (status != STELE_OK) {
+        stele__database_close(*database_out);
+        *database_out = NULL;
+    } else {
+        atomic_fetch_add(&store->connection_count, 1);
+    }
+    return status;
+}
+
+/* The size of what lies at `path` + `suffix`; 0 when nothing does. */
+static stele_status measure_beside(const char *path, const char *suffix, int64_t *size_out)
+{
+    *size_out = 0;
+    size_t size = strlen(path) + strlen(suffix) + 1;
+    char *beside = stele__allocate(size);
+    if (beside == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for the path '%s'", path);
+    snprintf(beside, size, "%s%s", path, suffix);
+    stele__file_facts facts;
+    stele_status status = stele__look_at_file(beside, &facts);
+    if (status == STELE_OK && facts.exists)
+        *size_out = facts.size;
+    stele__free(beside);
+    return status;
+}
+
+/* Look at the file before SQLite does, and create it when it may be. */
+static stele_status prepare_path(stele_store *store)
+{
+    const stele_options *options = &store->options;
+    stele__file_facts facts;
+    int64_t wal_size = 0;
+    stele_status status = stele__look_at_file(store->path, &facts);
+    if (status == STELE_OK)
+        status = measure_beside(store->path, "-wal", &wal_size);
+    if (status != STELE_OK)
+        return status;
+
+    if (facts.link)
+        return stele__fail(STELE_MISUSE, "'%s' is a link: name the file itself", store->path);
+    if (facts.exists && !facts.regular)
+        return stele__fail(STELE_MISUSE, "'%s' is not a regular file", store->path);
+    /* SQLite would take the database for new, and delete the WAL with all that is in it. */
+    if (facts.size == 0 && wal_size > 0)
+        return stele__fail(STELE_CORRUPT,
+                           "'%s' is %s beside a WAL of %" PRId64
+                           " bytes: put the database back where the WAL is",
+                           store->path, facts.exists ? "empty" : "missing", wal_size);
+    if (options->immutable && wal_size > 0)
+        return stele__fail(STELE_UNSUPPORTED,
+                           "immutable would ignore the WAL of %" PRId64 " bytes beside '%s'",
+                           wal_size, store->path);
+    if (facts.exists)
+        return STELE_OK;
+    if (options->must_exist || options->read_only)
+        return stele__fail(STELE_NOT_FOUND, "there is no file '%s'", store->path);
+    if (options->no_migrate)
+        return stele__fail(STELE_UNSUPPORTED, "there is no file '%s', and no_migrate is set",
+                           store->path);
+    return stele__create_file(store->path);
+}
+
+/* A fresh file gets our tables; an old one is compared with them. */
+static stele_status settle_file(stele_store *store, stele__database *database,
+                                const stele__database_options *settings)
+{
+    stele__file_kind kind = STELE__FILE_EMPTY;
+    stele_status status = stele__schema_recognize(database, &kind);
+    if (status != STELE_OK)
+        return status;
+    bool fresh = kind == STELE__FILE_EMPTY;
+    if (fresh && (store->options.read_only || store->options.no_migrate))
+        return stele__fail(STELE_UNSUPPORTED, "'%s' is empty: it was not migrated to format %d",
+                           store->path, STELE_FORMAT);
+
+    status = stele__database_settle(database, settings, fresh);
+    if (status == STELE_OK && fresh)
+        status = stele__schema_migrate(database);
+    if (status == STELE_OK)
+        status =
+            stele__schema_compare(database, store->options.strict_schema, &store->foreign_objects);
+    if (status == STELE_OK)
+        status = stele__meta_load(store, database);
+    return status;
+}
+
+static stele_status open_first_connection(stele_store *store, stele__database **database_out)
+{
+    stele__database_options settings;
+    choose_settings(store, false, &settings);
+    stele_status status = stele__database_open(store->path, &settings, database_out);
+    if (status != STELE_OK)
+        return status;
+    status = settle_file(store, *database_out, &settings);
+    if (status == STELE_OK)
+        return STELE_OK;
+    stele__database_close(*database_out);
+    *database_out = NULL;
+    /* SQLite can't make the -shm that reading a WAL database needs. */
+    if (store->options.read_only && !store->options.immutable
+        && (status == STELE_IO || status == STELE_READ_ONLY))
+        return stele__fail_within(STELE_UNSUPPORTED,
+                                  "reading '%s' needs a writable folder, or `immutable` when nobody"
+                                  " writes",
+                                  store->path);
+    return status;
+}
+
+static stele_status adopt_connection(stele_store *store, stele__database *database)
+{
+    atomic_store(&store->connection_count, 1);
+    if (!store->options.read_only) {
+        store->writer.database = database;
+        store->writer.data_version = stele__database_data_version(database);
+        return STELE_OK;
+    }
+    stele__connection *reader = stele__allocate_array(1, sizeof(*reader));
+    if (reader == NULL) {
+        stele__database_close(database);
+        return stele__fail(STELE_NO_MEMORY, "no memory for a connection");
+    }
+    reader->database = database;
+    store->idle_readers = reader;
+    store->reader_count = 1;
+    return STELE_OK;
+}
+
+static stele_status open_resolved(stele_store *store)
+{
+    stele__database *database = NULL;
+    stele_status status = STELE_OK;
+    pthread_mutex_lock(&create_mutex);
+    if (!store->memory)
+        status = prepare_path(store);
+    if (status == STELE_OK)
+        status = open_first_connection(store, &database);
+    pthread_mutex_unlock(&create_mutex);
+    return status == STELE_OK ? adopt_connection(store, database) : status;
+}
+
+static stele_status resolve_store_path(stele_store *store, const char *path)
+{
+    if (strncmp(path, "file:", 5) == 0)
+        return stele__fail(STELE_MISUSE,
+                           "'%s' is a URI: give the plain path, and settings as options", path);
+    store->memory = strcmp(path, ":memory:") == 0;
+    if (!store->memory)
+        return stele__resolve_path(path, &store->path);
+    if (store->options.read_only || store->options.must_exist || store->options.no_migrate)
+        return stele__fail(STELE_MISUSE, "a ':memory:' store is always new");
+    store->path = stele__copy_text(path);
+    return store->path == NULL ? stele__fail(STELE_NO_MEMORY, "no memory for the path") : STELE_OK;
+}
+
+stele_status stele_store_open(const char *path, const stele_options *options,
+                              stele_store **store_out)
+{
+    if (store_out == NULL)
+        return stele__fail(STELE_MISUSE, "store_out is NULL");
+    *store_out = NULL;
+    if (path == NULL || *path == '\0')
+        return stele__fail(STELE_MISUSE, "the path is %s", path == NULL ? "NULL" : "empty");
+
+    stele_options taken = STELE_OPTIONS_INIT;
+    stele_status status = stele__options_take("stele_options", options, &taken, sizeof(taken));
+    if (status == STELE_OK)
+        status = check_open_options(&taken);
+    if (status != STELE_OK)
+        return status;
+
+    stele_store *store = stele__allocate_array(1, sizeof(*store));
+    if (store == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for a store");
+    store->options = taken;
+    store->process = stele__process_id();
+    store->reference_count = 1;
+    store->transfer_at_pages = taken.wal_soft_pages;
+    pthread_mutex_init(&store->mutex, NULL);
+    pthread_cond_init(&store->changed, NULL);
+    pthread_cond_init(&store->turn, NULL);
+
+    status = resolve_store_path(store, path);
+    if (status == STELE_OK)
+        status = open_resolved(store);
+    if (status == STELE_OK)
+        *store_out = store;
+    else
+        stele__store_release(store);
+    return status;
+}
+
+stele_status stele_store_migrate(const char *path, const stele_options *options)
+{
+    stele_options taken = STELE_OPTIONS_INIT;
+    stele_status status = stele__options_take("stele_options", options, &taken, sizeof(taken));
+    if (status != STELE_OK)
+        return status;
+    if (taken.no_migrate || taken.read_only)
+        return stele__fail(STELE_MISUSE, "migrating with %s",
+                           taken.no_migrate ? "no_migrate" : "read_only");
+    stele_store *store = NULL;
+    status = stele_store_open(path, &taken, &store);
+    stele_store_close(store);
+    return status;
+}

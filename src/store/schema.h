@@ -1,0 +1,31 @@
+/* The file format on one page: its tables, and whether a file has exactly them. */
+#ifndef STELE_STORE_SCHEMA_H
+#define STELE_STORE_SCHEMA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sqlite/database.h"
+
+/* "STEL" in the header of the file. */
+#define STELE__APPLICATION_ID 0x5354454c
+
+/* What a file turns out to be. */
+typedef enum stele__file_kind {
+    STELE__FILE_EMPTY,  /* nothing in it yet */
+    STELE__FILE_CURRENT /* ours, of STELE_FORMAT */
+} stele__file_kind;
+
+/* OK; CORRUPT (not ours, or not a database); UNSUPPORTED (a newer format); BUSY, IO. */
+stele_status stele__schema_recognize(stele__database *database, stele__file_kind *kind_out);
+
+/* Create what is missing, in one transaction; an up to date file stays as it is. */
+stele_status stele__schema_migrate(stele__database *database);
+
+/*
+ * Compare our objects exactly, and look for foreign ones: CORRUPT when one of ours is changed or
+ * missing, or something of others hangs on ours. `strict` refuses every foreign object.
+ */
+stele_status stele__schema_compare(stele__database *database, bool strict, bool *foreign_out);
+
+#endif

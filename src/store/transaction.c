@@ -1,0 +1,148 @@
+/* The user's transaction: the writer's turn, held over several calls. */
+#include <stele/transaction.h>
+
+#include <stdio.h>
+
+#include "base/failure.h"
+#include "base/memory.h"
+#include "store/store.h"
+
+stele_status stele_transaction_begin(stele_store *store, stele_transaction **transaction_out)
+{
+    if (transaction_out == NULL)
+        return stele__fail(STELE_MISUSE, "transaction_out is NULL");
+    *transaction_out = NULL;
+    stele_status status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+
+    stele__connection *connection = NULL;
+    stele_transaction *transaction = stele__allocate_array(1, sizeof(*transaction));
+    if (transaction == NULL)
+        status = stele__fail(STELE_NO_MEMORY, "no memory for a transaction");
+    else
+        status = stele__write_begin(store, &connection);
+    if (status == STELE_OK) {
+        transaction->store = store;
+        transaction->thread = stele__thread_id();
+        transaction->reference_count = 2; /* the caller's, and the store's own below */
+        store->transaction = transaction;
+        atomic_store(&store->writer_thread, transaction->thread);
+        stele__store_hold(store);
+        *transaction_out = transaction;
+    } else {
+        stele__free(transaction);
+    }
+    stele__store_leave(store);
+    return status;
+}
+
+stele_status stele__transaction_enter(stele_transaction *transaction,
+                                      stele__connection **connection_out)
+{
+    *connection_out = NULL;
+    if (transaction == NULL)
+        return stele__fail(STELE_MISUSE, "the transaction is NULL");
+    if (transaction->thread != stele__thread_id())
+        return stele__fail(STELE_MISUSE, "the transaction belongs to another thread");
+    stele_status status = stele__store_enter(transaction->store);
+    if (status != STELE_OK)
+        return status;
+
+    stele_store *store = transaction->store;
+    if (transaction->over)
+        status = stele__fail(STELE_MISUSE, "the transaction is over");
+    else if (!stele__database_in_transaction(store->writer.database))
+        status = stele__fail(STELE_MISUSE, "the transaction was ended by other SQL");
+    if (status != STELE_OK)
+        stele__store_leave(store);
+    else
+        *connection_out = &store->writer;
+    return status;
+}
+
+void stele__transaction_leave(stele_transaction *transaction)
+{
+    stele__store_leave(transaction->store);
+}
+
+void stele__transaction_doom(stele_transaction *transaction, stele_status status)
+{
+    if (transaction->doom == STELE_OK)
+        transaction->doom = status;
+}
+
+void stele__transaction_hold(stele_transaction *transaction)
+{
+    pthread_mutex_lock(&transaction->store->mutex);
+    transaction->reference_count++;
+    pthread_mutex_unlock(&transaction->store->mutex);
+}
+
+void stele__transaction_release(stele_transaction *transaction)
+{
+    pthread_mutex_lock(&transaction->store->mutex);
+    bool last = --transaction->reference_count == 0;
+    pthread_mutex_unlock(&transaction->store->mutex);
+    if (!last)
+        return;
+    stele_store *store = transaction->store;
+    stele__free(transaction);
+    stele__store_release(store);
+}
+
+/* Give the turn back. The caller is inside a call, so close isn't doing the same. */
+static void finish_transaction(stele_transaction *transaction)
+{
+    stele_store *store = transaction->store;
+    transaction->over = true;
+    store->transaction = NULL;
+    atomic_store(&store->writer_thread, 0);
+    stele__write_end(store);
+    stele__transaction_release(transaction);
+}
+
+stele_status stele_transaction_commit(stele_transaction *transaction)
+{
+    stele__connection *connection = NULL;
+    stele_status status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+
+    if (transaction->doom != STELE_OK)
+        status = stele__fail(transaction->doom,
+                             "a write failed inside the transaction, so it was rolled back");
+    else
+        status = stele__write_commit(transaction->store);
+    finish_transaction(transaction);
+    stele__transaction_leave(transaction);
+    return status;
+}
+
+void stele_transaction_end(stele_transaction *transaction)
+{
+    if (transaction == NULL)
+        return;
+    stele_store *store = transaction->store;
+    /* Ending is allowed wherever using it isn't; close may have done it already. */
+    char error[STELE__ERROR_SIZE];
+    snprintf(error, sizeof(error), "%s", stele_error_text());
+    if (stele__store_enter(store) == STELE_OK) {
+        if (!transaction->over)
+            finish_transaction(transaction);
+        stele__store_leave(store);
+    }
+    stele__restore_error(error);
+    stele__transaction_release(transaction);
+}
+
+struct sqlite3 *stele_transaction_sqlite(stele_transaction *transaction)
+{
+    stele__connection *connection = NULL;
+    if (stele__transaction_enter(transaction, &connection) != STELE_OK)
+        return NULL;
+    stele__connection_touch(connection);
+    struct sqlite3 *handle = connection->database->handle;
+    stele__transaction_leave(transaction);
+    return handle;
+}

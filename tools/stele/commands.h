@@ -1,0 +1,76 @@
+/**
+ * @file commands.h
+ * The table of all verbs. Dispatch, help, the manual's synopsis and completions read it.
+ */
+#ifndef STELE_TOOLS_COMMANDS_H
+#define STELE_TOOLS_COMMANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "report.h"
+
+#define COMMAND_FORMS_MAX    2
+#define COMMAND_OPTIONS_MAX  10
+#define COMMAND_EXAMPLES_MAX 4
+
+typedef struct tool tool;
+
+/** What running a verb can do to a store. */
+typedef enum impact {
+    IMPACT_NONE, /**< Opens no store. */
+    IMPACT_LOOK, /**< Opens it read-only. */
+    IMPACT_WRITE /**< Changes it. */
+} impact;
+
+/** An option. */
+typedef struct option_spec {
+    const char *name;    /**< Long, without dashes. */
+    char letter;         /**< 0: none. */
+    const char *value;   /**< What help calls its value; NULL for a switch. */
+    const char *choices; /**< The values it takes, with blanks between; NULL: any. */
+    unsigned forms;      /**< Of which forms of the verb, as bits; 0: of all. */
+    bool open;           /**< It takes other values than `choices` too. */
+    bool repeats;
+    bool hidden;
+    const char *what;
+} option_spec;
+
+/** A verb. */
+typedef struct command {
+    const char *name;
+    const char *forms[COMMAND_FORMS_MAX]; /**< Its operands, in each way to call it. */
+    size_t operand_min;
+    size_t operand_max;
+    impact effect;
+    const char *what;    /**< One line, after the name. */
+    const char *details; /**< For its own help; lines end with a newline. */
+    option_spec options[COMMAND_OPTIONS_MAX];
+    const char *examples[COMMAND_EXAMPLES_MAX];
+    exit_code (*run)(tool *of);
+} command;
+
+/** All verbs, in the order of help; the last has no name. */
+extern const command commands[];
+
+/** What goes before or after any verb; the last has no name. */
+extern const option_spec common_options[];
+
+/** The verb called `name`, or NULL. */
+const command *find_command(const char *name);
+
+exit_code run_init(tool *of);
+exit_code run_info(tool *of);
+exit_code run_append(tool *of);
+exit_code run_read(tool *of);
+exit_code run_tail(tool *of);
+exit_code run_streams(tool *of);
+exit_code run_types(tool *of);
+exit_code run_import(tool *of);
+exit_code run_export(tool *of);
+exit_code run_verify(tool *of);
+exit_code run_version(tool *of);
+exit_code run_help(tool *of);
+exit_code run_completion(tool *of);
+
+#endif

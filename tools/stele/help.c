@@ -1,0 +1,134 @@
+#include "help.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+#include "tool.h"
+
+#define WHAT_COLUMN 24
+#define VERB_WIDTH  12
+
+static void add_option_synopsis(buffer *to, const option_spec *spec)
+{
+    if (spec->letter != '\0' && spec->value == NULL)
+        buffer_format(to, " [-%c]", spec->letter);
+    else
+        buffer_format(to, " [--%s%s%s]%s", spec->name, spec->value != NULL ? " " : "",
+                      spec->value != NULL ? spec->value : "", spec->repeats ? "..." : "");
+}
+
+void add_synopsis(buffer *to, const command *verb, const char *before)
+{
+    for (unsigned form = 0; form < COMMAND_FORMS_MAX && verb->forms[form] != NULL; form++) {
+        buffer_format(to, "%*sstele %s", (int)strlen(before), form == 0 ? before : "", verb->name);
+        if (verb->forms[form][0] != '\0')
+            buffer_format(to, " %s", verb->forms[form]);
+        for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
+            const option_spec *spec = &verb->options[i];
+            bool in_form = spec->forms == 0 || (spec->forms & (1u << form)) != 0;
+            if (spec->name != NULL && !spec->hidden && in_form)
+                add_option_synopsis(to, spec);
+        }
+        buffer_add_string(to, "\n");
+    }
+}
+
+static void print_option(const option_spec *spec)
+{
+    char name[64];
+    int size;
+    if (spec->letter != '\0')
+        size = snprintf(name, sizeof(name), "  -%c, --%s", spec->letter, spec->name);
+    else
+        size = snprintf(name, sizeof(name), "  --%s", spec->name);
+    if (spec->value != NULL && size > 0 && (size_t)size < sizeof(name))
+        snprintf(name + size, sizeof(name) - (size_t)size, " %s", spec->value);
+    printf("%-*s  %s\n", WHAT_COLUMN, name, spec->what);
+}
+
+static void print_common_options(void)
+{
+    for (const option_spec *spec = common_options; spec->name != NULL; spec++)
+        print_option(spec);
+}
+
+static const char *describe_impact(impact effect)
+{
+    switch (effect) {
+    case IMPACT_LOOK: return "ro (looks only: opens the store read-only)";
+    case IMPACT_WRITE: return "rw (changes the store)";
+    case IMPACT_NONE: break;
+    }
+    return "none (opens no store)";
+}
+
+void print_verb_help(const command *verb)
+{
+    buffer usage = { 0 };
+    add_synopsis(&usage, verb, "usage: ");
+    printf("%s\n%s: %s.\n", usage.bytes, verb->name, verb->what);
+    buffer_dispose(&usage);
+    if (verb->details != NULL)
+        printf("\n%s", verb->details);
+
+    bool titled = false;
+    for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
+        if (verb->options[i].name == NULL || verb->options[i].hidden)
+            continue;
+        if (!titled)
+            fputs("\noptions:\n", stdout);
+        titled = true;
+        print_option(&verb->options[i]);
+    }
+    fputs("\noptions of every verb:\n", stdout);
+    print_common_options();
+
+    printf("\nimpact: %s\n\nexamples:\n", describe_impact(verb->effect));
+    for (size_t i = 0; i < COMMAND_EXAMPLES_MAX && verb->examples[i] != NULL; i++)
+        printf("  %s\n", verb->examples[i]);
+}
+
+void print_help(void)
+{
+    fputs("usage: stele [-s FILE] VERB ...\n"
+          "\n"
+          "Event sourcing in one SQLite file: append events to streams, and read them back.\n"
+          "\n"
+          "verbs:\n",
+          stdout);
+    for (const command *verb = commands; verb->name != NULL; verb++)
+        printf("  %-*s%s\n", VERB_WIDTH, verb->name, verb->what);
+    fputs("\noptions, before or after the verb:\n", stdout);
+    print_common_options();
+    fputs("\n"
+          "exit codes:\n"
+          "  0 ok  1 other failure  2 wrong arguments  3 not found  4 conflict  5 busy\n"
+          "  6 damaged  7 not permitted  8 some lines were bad  130 interrupted\n"
+          "\n"
+          "stele VERB --help explains a verb, with examples; so does stele help VERB.\n",
+          stdout);
+}
+
+exit_code run_help(tool *of)
+{
+    if (option_given(of, "synopsis")) {
+        buffer lines = { 0 };
+        for (const command *verb = commands; verb->name != NULL; verb++)
+            add_synopsis(&lines, verb, "");
+        fwrite(lines.bytes, 1, lines.size, stdout);
+        buffer_dispose(&lines);
+        return EXIT_OK;
+    }
+    if (of->operand_count == 0) {
+        print_help();
+        return EXIT_OK;
+    }
+    const command *verb = find_command(of->operands[0]);
+    if (verb == NULL) {
+        report_unknown_verb(of->operands[0]);
+        return EXIT_USAGE;
+    }
+    print_verb_help(verb);
+    return EXIT_OK;
+}

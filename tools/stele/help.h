@@ -1,0 +1,21 @@
+/**
+ * @file help.h
+ * What the table of verbs says, for people.
+ */
+#ifndef STELE_TOOLS_HELP_H
+#define STELE_TOOLS_HELP_H
+
+#include "buffer.h"
+#include "commands.h"
+
+/** List all verbs. */
+void print_help(void);
+
+/** Explain `verb`. */
+void print_verb_help(const command *verb);
+
+/** Add a line for each form of `verb`: how it is called. The first begins with `before`, the others
+ * with as many blanks. */
+void add_synopsis(buffer *to, const command *verb, const char *before);
+
+#endif

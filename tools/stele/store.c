@@ -1,0 +1,97 @@
+#include "tool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHELL_WORD_COUNT    4
+#define SHELL_WORD_SIZE_MAX 1100 /* of a name of 255 bytes, were each a quote */
+
+const char *shell_word(const char *word)
+{
+    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                   "_@%+=:,./-";
+    static char words[SHELL_WORD_COUNT][SHELL_WORD_SIZE_MAX];
+    static size_t next;
+    size_t length = strlen(word);
+    if (length > 0 && strspn(word, harmless) == length)
+        return word;
+
+    char *quoted = words[next++ % SHELL_WORD_COUNT];
+    size_t size = 0;
+    quoted[size++] = '\'';
+    for (; *word != '\0' && size + 6 < SHELL_WORD_SIZE_MAX; word++) {
+        if (*word == '\'') {
+            memcpy(quoted + size, "'\\''", 4);
+            size += 4;
+        } else {
+            quoted[size++] = *word;
+        }
+    }
+    quoted[size++] = '\'';
+    quoted[size] = '\0';
+    return quoted;
+}
+
+const char *store_path(const tool *of)
+{
+    const char *path = of->store_path;
+    if (path == NULL)
+        path = getenv("STELE_STORE");
+    if (path != NULL && path[0] != '\0')
+        return path;
+    report_error("no store named");
+    report_hint("-s FILE names it, or the environment variable STELE_STORE");
+    return NULL;
+}
+
+/* Whether the folder of `path` can't be written to: then SQLite has no place for its -shm. */
+static bool is_in_fixed_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    buffer folder = { 0 };
+    if (slash == NULL)
+        buffer_add_string(&folder, ".");
+    else
+        buffer_add(&folder, path, slash == path ? 1 : (size_t)(slash - path));
+    bool fixed = access(folder.bytes, W_OK) != 0;
+    buffer_dispose(&folder);
+    return fixed;
+}
+
+static exit_code report_unopened(const tool *of, const char *path, stele_status status)
+{
+    report_error("%s", stele_error_text());
+    if (status == STELE_NOT_FOUND)
+        report_hint("stele init -s %s", shell_word(path));
+    else if (status == STELE_BUSY)
+        report_hint("another process is writing; try again");
+    else if (of->verb->effect == IMPACT_LOOK && !of->immutable && status != STELE_CORRUPT
+             && is_in_fixed_folder(path))
+        report_hint("its folder can't be written to: if nobody writes the store, add --immutable");
+    return exit_code_of(status);
+}
+
+exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **store_out)
+{
+    *store_out = NULL;
+    const char *path = store_path(of);
+    if (path == NULL)
+        return EXIT_USAGE;
+    bool look_only = of->verb->effect == IMPACT_LOOK;
+    if (of->immutable && !look_only) {
+        report_error("--immutable is for looking only, and %s writes", of->verb->name);
+        return EXIT_USAGE;
+    }
+
+    stele_options options = STELE_OPTIONS_INIT;
+    options.must_exist = true;
+    options.read_only = look_only;
+    options.immutable = of->immutable;
+    if (event_size_max > 0)
+        options.event_size_max = event_size_max;
+    stele_status status = stele_store_open(path, &options, store_out);
+    return status == STELE_OK ? EXIT_OK : report_unopened(of, path, status);
+}

@@ -1,0 +1,134 @@
+/*
+ * init and info: a store as a whole.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "options.h"
+#include "tool.h"
+
+static const column info_fields[] = {
+    { .name = "uuid" },
+    { .name = "epoch" },
+    { .name = "format" },
+    { .name = "head" },
+    { .name = "events" },
+    { .name = "streams" },
+    { .name = "types" },
+    { .name = "file_bytes" },
+    { .name = "wal_bytes" },
+    { .name = "durability" },
+    { .name = "guarantees" },
+    { .name = "sqlite.version" },
+    { .name = "sqlite.wal_reset" },
+};
+
+/* The list is by type and then schema version: a name is new when it isn't the last one's. */
+static stele_status count_types(stele_store *store, int64_t *count_out)
+{
+    stele_types *types = NULL;
+    stele_status status = stele_store_types(store, &types);
+    if (status != STELE_OK)
+        return status;
+    char last[STELE_NAME_SIZE_MAX + 1] = "";
+    const stele_type_info *info;
+    while ((status = stele_types_next(types, &info)) == STELE_OK) {
+        if (strcmp(info->type, last) == 0)
+            continue;
+        ++*count_out;
+        size_t size = strlen(info->type);
+        memcpy(last, info->type, size < sizeof(last) ? size + 1 : 1);
+        last[STELE_NAME_SIZE_MAX] = '\0';
+    }
+    stele_types_close(types);
+    return status < 0 ? status : STELE_OK;
+}
+
+/* What holds for this store, in words that scripts may look for. */
+static const char *guarantees_of(const stele_store_info *info)
+{
+    static char words[160];
+    if (info->memory)
+        return "";
+    strcpy(words, info->durability == STELE_DURABILITY_FULL ? "durable " : "");
+    strcat(words, "atomic_batches dense_positions dense_versions checksums many_processes ");
+    strcat(words, info->wal_reset == STELE_WAL_RESET_FIXED ? "safe_transfer" : "guarded_transfer");
+    return words;
+}
+
+static exit_code print_info(tool *of, stele_store *store)
+{
+    stele_store_info info = STELE_STORE_INFO_INIT;
+    int64_t types = 0;
+    stele_status status = stele_store_describe(store, &info);
+    if (status == STELE_OK)
+        status = count_types(store, &types);
+    if (status != STELE_OK)
+        return report_status(status);
+
+    const cell cells[] = {
+        text_cell(info.uuid),
+        text_cell(info.epoch),
+        number_cell(info.format),
+        number_cell(info.head),
+        number_cell(info.events),
+        number_cell(info.streams),
+        number_cell(types),
+        number_cell(info.file_bytes),
+        number_cell(info.wal_bytes),
+        text_cell(info.durability == STELE_DURABILITY_FULL ? "full" : "relaxed"),
+        words_cell(guarantees_of(&info)),
+        text_cell(stele_sqlite_version()),
+        text_cell(info.wal_reset == STELE_WAL_RESET_FIXED ? "fixed" : "guarded"),
+    };
+    output_answer(&of->out, info_fields, cells, sizeof(cells) / sizeof(cells[0]));
+    return EXIT_OK;
+}
+
+exit_code run_info(tool *of)
+{
+    stele_store *store;
+    exit_code code = open_store(of, 0, &store);
+    if (code == EXIT_OK)
+        code = print_info(of, store);
+    stele_store_close(store);
+    return code;
+}
+
+/* A file is there: is it a store already, or something that must not become one? */
+static exit_code init_existing(tool *of, const char *path)
+{
+    stele_options options = STELE_OPTIONS_INIT;
+    options.must_exist = true;
+    options.read_only = true;
+    stele_store *store = NULL;
+    stele_status status = stele_store_open(path, &options, &store);
+    if (status != STELE_OK)
+        return report_status(status);
+
+    exit_code code = EXIT_USAGE;
+    if (option_given(of, "if-missing")) {
+        code = print_info(of, store);
+    } else {
+        report_error("%s exists already", path);
+        report_hint("it is a store: stele info -s %s; or say --if-missing", shell_word(path));
+    }
+    stele_store_close(store);
+    return code;
+}
+
+exit_code run_init(tool *of)
+{
+    const char *path = store_path(of);
+    if (path == NULL)
+        return EXIT_USAGE;
+    struct stat found;
+    if (lstat(path, &found) == 0)
+        return init_existing(of, path);
+
+    stele_store *store = NULL;
+    stele_status status = stele_store_open(path, NULL, &store);
+    exit_code code = status == STELE_OK ? print_info(of, store) : report_status(status);
+    stele_store_close(store);
+    return code;
+}

@@ -1,0 +1,121 @@
+/*
+ * tail: the newest events, and those that come.
+ */
+#include <poll.h>
+#include <unistd.h>
+
+#include "interrupt.h"
+#include "options.h"
+#include "records.h"
+#include "tool.h"
+
+#define LAST_DEFAULT     10
+#define POLL_INTERVAL_MS 100
+
+/* The position after which the last `count` events are, the library's own aside. */
+static stele_status find_last(stele_store *store, int64_t count, int64_t *after_out)
+{
+    stele_status status = stele_store_head(store, after_out);
+    if (status != STELE_OK || count == 0)
+        return status;
+    stele_read read = STELE_READ_INIT;
+    read.direction = STELE_BACKWARD;
+    read.limit = (uint64_t)count;
+    stele_cursor *cursor = NULL;
+    status = stele_store_read(store, &read, &cursor);
+    if (status != STELE_OK)
+        return status;
+    const stele_record *record;
+    while ((status = stele_cursor_next(cursor, &record)) == STELE_OK)
+        *after_out = record->position - 1;
+    stele_cursor_close(cursor);
+    return status < 0 ? status : STELE_OK;
+}
+
+/* Print what is after `*after`, and move it to the head. */
+static stele_status print_new(stele_store *store, records *rows, int64_t *after)
+{
+    stele_read read = STELE_READ_INIT;
+    read.after_position = *after;
+    read.keys = records_show_keys(rows->out);
+    stele_cursor *cursor = NULL;
+    stele_status status = stele_store_read(store, &read, &cursor);
+    const stele_record *record;
+    while (status == STELE_OK) {
+        status = stele_cursor_next(cursor, &record);
+        if (status == STELE_OK && records_write(rows, record) == STELE_DONE)
+            break;
+    }
+    if (status >= 0) {
+        int64_t scanned = stele_cursor_scanned(cursor);
+        *after = scanned > *after ? scanned : *after;
+        output_flush(rows->out);
+    }
+    stele_cursor_close(cursor);
+    return status < 0 ? status : STELE_OK;
+}
+
+/* Until Ctrl-C, or until nobody reads the output. */
+static exit_code follow(stele_store *store, records *rows, int64_t after)
+{
+    while (!was_interrupted() && !output_is_unread()) {
+        int64_t head = 0;
+        stele_status status = stele_store_head(store, &head);
+        if (status == STELE_OK && head > after)
+            status = print_new(store, rows, &after);
+        if (status < 0 && status != STELE_BUSY)
+            return report_status(status);
+        struct pollfd standard = { .fd = STDOUT_FILENO };
+        poll(&standard, 1, POLL_INTERVAL_MS);
+    }
+    return was_interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
+}
+
+static exit_code print_tail(tool *of, stele_store *store, int64_t after, int64_t last)
+{
+    stele_status status = STELE_OK;
+    if (after < 0)
+        status = find_last(store, last, &after);
+    if (status != STELE_OK)
+        return report_status(status);
+
+    records rows;
+    exit_code code = records_begin(&rows, &of->out);
+    if (code != EXIT_OK)
+        return code;
+    status = print_new(store, &rows, &after);
+    if (status != STELE_OK)
+        code = report_status(status);
+    else if (option_given(of, "follow"))
+        code = follow(store, &rows, after);
+    records_end(&rows);
+    return code;
+}
+
+exit_code run_tail(tool *of)
+{
+    int64_t after = -1;
+    int64_t last = LAST_DEFAULT;
+    if (!option_number(of, "after", 0, INT64_MAX, &after)
+        || !option_number(of, "last", 0, INT64_MAX, &last))
+        return EXIT_USAGE;
+    if (option_given(of, "after") && option_given(of, "last")) {
+        report_error("--after and --last both say where to begin");
+        report_hint("choose one");
+        return EXIT_USAGE;
+    }
+    if (option_given(of, "follow") && of->out.format == OUTPUT_JSON) {
+        report_error("tail -f has no end, so it can't print json");
+        report_hint("-o jsonl");
+        return EXIT_USAGE;
+    }
+    if (option_given(of, "follow"))
+        watch_interrupt();
+
+    stele_store *store;
+    exit_code code = open_store(of, 0, &store);
+    if (code == EXIT_OK)
+        code = print_tail(of, store, after, last);
+    stele_store_close(store);
+    return code;
+}
