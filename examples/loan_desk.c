@@ -11,8 +11,8 @@
  * Approved, declined, cancelled: by the last A_APPROVED, A_DECLINED or A_CANCELLED in the order of
  * the log, also when it holds no submission. Undecided: submitted, and none of the three. The
  * amount is `amount_req`, an exact decimal, of the submission, or else of the application's first
- * event; one that is missing or unreadable counts as 0 and is reported. The lead time runs from
- * submission to decision, where both are known; p50 and p90 are nearest-rank.
+ * event; one that is missing or no such number counts as 0, and the report says how many are. The
+ * lead time runs from submission to decision, where both are known; p50 and p90 are nearest-rank.
  *
  * Exit: 0; 1 failed, after an `error:` line; 2 usage; 6 the store is damaged; 8 some lines of LOG
  * were bad, each reported as `LOG:LINE: reason`.
@@ -37,7 +37,7 @@
 #define BATCH_EVENTS    1000
 #define TYPE_ROWS       40
 #define HISTORY_ROWS    12
-#define NAME_COLUMNS    28
+#define NAME_COLUMNS    30
 #define BAR_COLUMNS     34
 #define MILLION         INT64_C(1000000)
 #define DIGITS          "0123456789"
@@ -453,7 +453,7 @@ static void print_figures(const loan_summary *summary)
         int64_t events = summary->types[i].numbers[EVENTS];
         printf("  ");
         print_text(summary->types[i].name, NAME_COLUMNS);
-        printf("%12s  %.*s\n", format_count(events).text,
+        printf("%10s  %.*s\n", format_count(events).text,
                (int)((events * BAR_COLUMNS + most - 1) / most), bar);
     }
     if (summary->types[0].numbers[ALL_TYPES] > TYPE_ROWS)
@@ -474,7 +474,7 @@ static bool print_history(const loan_desk *desk, const loan_summary *summary)
     stele_status status = stele_store_read(desk->store, &read, &cursor);
     while (status == STELE_OK && (status = stele_cursor_next(cursor, &record)) == STELE_OK) {
         char time[STELE_TIME_SIZE];
-        char text[128];
+        char text[128] = "";
         stele_time_format(time_of(record), time);
         printf("%4" PRId64 "  %-24s  ", record->version, time);
         print_text(record->type, NAME_COLUMNS);
@@ -486,6 +486,8 @@ static bool print_history(const loan_desk *desk, const loan_summary *summary)
         putchar('\n');
     }
     stele_cursor_close(cursor);
+    if (read.limit > 0 && summary->busiest.numbers[0] > HISTORY_ROWS)
+        printf("      and %" PRId64 " more\n", summary->busiest.numbers[0] - HISTORY_ROWS);
     return status >= 0 || fail_store("history");
 }
 

@@ -14,7 +14,7 @@ mkdir -p "$folder"
 
 if [ -z "$data" ]; then
     data=$folder/loans.jsonl
-    "$build/tests/loan_log" --applications 400 --seed 1 >"$data.new"
+    "$build/tests/loan_log" --applications 3000 --seed 1 >"$data.new"
     # Another log than last time: the old store would keep its events beside the new ones.
     cmp -s "$data.new" "$data" || rm -f "$folder"/loans.stele*
     mv "$data.new" "$data"

@@ -194,7 +194,8 @@ typedef struct stele_read {
                                    record; 0: no limit. */
     const char *const *types; /**< Only these event types; NULL: all. */
     size_t type_count;
-    const char *category;    /**< Only streams of this category. Not with `stream`. */
+    const char *category;    /**< Only streams of this category: `category-...`, or a stream of
+                                  just this name. Without '-'. Not with `stream`. */
     const char *prefix;      /**< Only streams whose name starts so. Not with `stream`. */
     bool system;             /**< Also the library's `$` streams. Not needed with `stream`. */
     bool keys;               /**< Look up each record's idempotency key. */

@@ -18,7 +18,8 @@
  *
  * Options. Each options struct starts with its own size: begin with its `_INIT` macro or `_init`
  * function. NULL means all defaults; a zero size is STELE_MISUSE; a smaller size, from a program
- * compiled against an older header, gets defaults for the rest.
+ * compiled against an older header, gets defaults for the rest; a larger size, from a newer one, is
+ * accepted as long as what this library doesn't know is zero.
  */
 #ifndef STELE_STORE_H
 #define STELE_STORE_H

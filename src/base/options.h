@@ -8,7 +8,8 @@
 
 /*
  * Lay what the caller gave over the defaults in `options`, which is `size` bytes. `given` NULL
- * leaves them. OK; MISUSE for a size of 0 or beyond ours. `what` names the struct.
+ * leaves them. OK; MISUSE for a size of 0, or one beyond ours with anything set there. `what`
+ * names the struct.
  */
 stele_status stele__options_take(const char *what, const void *given, void *options, size_t size);
 

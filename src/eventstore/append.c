@@ -13,7 +13,7 @@ static void report_append(stele_status status, const stele_appended *appended,
     if (status == STELE_OK || status == STELE_CONFLICT)
         *appended_out = *appended;
     else
-        *appended_out = (stele_appended){ .condition = -1 };
+        *appended_out = (stele_appended){ 0 };
 }
 
 stele_status stele_store_append(stele_store *store, const stele_append *append,
@@ -111,7 +111,7 @@ static void report_many(stele_status status, size_t count, size_t failed,
         *failed_out = failed;
     for (size_t i = 0; i < count && appended_out != NULL && status != STELE_OK; i++)
         if (i != failed || status != STELE_CONFLICT)
-            appended_out[i] = (stele_appended){ .condition = -1 };
+            appended_out[i] = (stele_appended){ 0 };
 }
 
 static stele_status check_many(const stele_append *appends, size_t count)

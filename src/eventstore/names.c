@@ -101,10 +101,12 @@ stele_status stele__names_begin(stele__connection *connection)
     if (cache == NULL) {
         cache = stele__allocate_array(1, sizeof(*cache));
         if (cache != NULL) {
-            cache->streams_by_name = stele__allocate_array(STREAM_SLOTS, sizeof(stream_slot));
+            if (connection->remembers)
+                cache->streams_by_name = stele__allocate_array(STREAM_SLOTS, sizeof(stream_slot));
             cache->streams_by_id = stele__allocate_array(STREAM_SLOTS, sizeof(name_slot));
         }
-        if (cache == NULL || cache->streams_by_name == NULL || cache->streams_by_id == NULL) {
+        if (cache == NULL || cache->streams_by_id == NULL
+            || (connection->remembers && cache->streams_by_name == NULL)) {
             if (cache != NULL)
                 dispose_name_cache(cache);
             return stele__fail(STELE_NO_MEMORY, "no memory for a cache of names");
@@ -223,8 +225,8 @@ stele_status stele__stream_find(stele__connection *connection, const char *name,
                                 stele__stream *stream_out)
 {
     name_cache *cache = cache_of(connection);
-    stream_slot *slot = stream_slot_of(cache, name);
-    bool remembered = slot->stream.id != 0 && strcmp(slot->name, name) == 0;
+    stream_slot *slot = connection->remembers ? stream_slot_of(cache, name) : NULL;
+    bool remembered = slot != NULL && slot->stream.id != 0 && strcmp(slot->name, name) == 0;
     stele_status status = STELE_OK;
     *found_out = true;
     if (remembered)
@@ -241,7 +243,7 @@ stele_status stele__stream_find(stele__connection *connection, const char *name,
                            "the index of stream '%s' ends at version %" PRId64
                            " where version %" PRId64 " was appended",
                            name, stream_out->version, slot->stream.version);
-    if (!remembered)
+    if (!remembered && slot != NULL)
         remember_stream(slot, name, stream_out);
     return STELE_OK;
 }
@@ -407,7 +409,7 @@ stele_status stele__log_end_find(stele__connection *connection, stele__log_end *
 {
     name_cache *cache = cache_of(connection);
     *end_out = cache->end;
-    if (cache->has_end)
+    if (cache->has_end && connection->remembers)
         return STELE_OK;
 
     *end_out = (stele__log_end){ 0 };

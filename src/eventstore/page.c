@@ -175,7 +175,8 @@ stele_status stele__cursor_fill(stele_cursor *cursor, stele__connection *connect
     cursor->entry_count = 0;
     cursor->entry_next = 0;
     stele_status status = stele__names_begin(connection);
-    if (status == STELE_OK && cursor->of_stream && cursor->first_page_read)
+    if (status == STELE_OK && cursor->of_stream && cursor->first_page_read
+        && cursor->lowest <= cursor->highest)
         status = check_stream_lives(cursor, connection);
     cursor->first_page_read = true;
 

@@ -68,6 +68,17 @@ static int note_wal_pages(void *context, sqlite3 *handle, const char *name, int 
     return SQLITE_OK;
 }
 
+static void note_rollback(void *context)
+{
+    ((stele__database *)context)->transaction_count++;
+}
+
+static int note_commit(void *context)
+{
+    note_rollback(context);
+    return 0; /* go on */
+}
+
 /* Settings that live in the connection alone, each looked at afterwards. */
 static stele_status harden_connection(stele__database *database)
 {
@@ -158,6 +169,11 @@ stele_status stele__database_open(const char *path, const stele__database_option
         status = stele__database_fail(database, code, "can't open the file");
         goto cleanup;
     }
+    /* SQLite falls back to reading what it may not write. */
+    if (!options->read_only && sqlite3_db_readonly(database->handle, "main") != 0) {
+        status = stele__fail(STELE_READ_ONLY, "the file may not be written");
+        goto cleanup;
+    }
     status = harden_connection(database);
     if (status != STELE_OK)
         goto cleanup;
@@ -178,6 +194,8 @@ stele_status stele__database_open(const char *path, const stele__database_option
     }
     /* After the pragma, which takes the hook's place. */
     sqlite3_wal_hook(database->handle, note_wal_pages, database);
+    sqlite3_commit_hook(database->handle, note_commit, database);
+    sqlite3_rollback_hook(database->handle, note_rollback, database);
 
 cleanup:
     if (status != STELE_OK)

@@ -36,6 +36,7 @@ typedef struct stele__database {
     size_t statement_count;
     uint64_t statement_clock;
     uint32_t wal_pages; /* after the last commit here that wrote */
+    uint64_t transaction_count; /* write transactions that ended here */
     bool memory;
 } stele__database;
 

@@ -85,7 +85,7 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
     stele__store_leave(store);
 
     if (status == STELE_OK) {
-        memcpy(info_out, &info, given_size);
+        memcpy(info_out, &info, given_size < sizeof(info) ? given_size : sizeof(info));
         info_out->struct_size = given_size;
     }
     return status;

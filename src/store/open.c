@@ -110,6 +110,10 @@ static stele_status prepare_path(stele_store *store)
                            "'%s' is %s beside a WAL of %" PRId64
                            " bytes: put the database back where the WAL is",
                            store->path, facts.exists ? "empty" : "missing", wal_size);
+    /* SQLite would take so short a file for an empty database, and write over it. */
+    if (facts.size > 0 && facts.size < 512)
+        return stele__fail(STELE_CORRUPT, "'%s' has %" PRId64 " bytes: not a SQLite file",
+                           store->path, facts.size);
     if (options->immutable && wal_size > 0)
         return stele__fail(STELE_UNSUPPORTED,
                            "immutable would ignore the WAL of %" PRId64 " bytes beside '%s'",
@@ -137,12 +141,16 @@ static stele_status settle_file(stele_store *store, stele__database *database,
         return stele__fail(STELE_UNSUPPORTED, "'%s' is empty: it was not migrated to format %d",
                            store->path, STELE_FORMAT);
 
-    status = stele__database_settle(database, settings, fresh);
+    /* Nothing of an existing file is changed before it is known to be ours. */
+    bool strict = store->options.strict_schema;
+    if (!fresh)
+        status = stele__schema_compare(database, strict, &store->foreign_objects);
+    if (status == STELE_OK)
+        status = stele__database_settle(database, settings, fresh);
     if (status == STELE_OK && fresh)
         status = stele__schema_migrate(database);
-    if (status == STELE_OK)
-        status =
-            stele__schema_compare(database, store->options.strict_schema, &store->foreign_objects);
+    if (status == STELE_OK && fresh)
+        status = stele__schema_compare(database, strict, &store->foreign_objects);
     if (status == STELE_OK)
         status = stele__meta_load(store, database);
     return status;
@@ -153,9 +161,8 @@ static stele_status open_first_connection(stele_store *store, stele__database **
     stele__database_options settings;
     choose_settings(store, false, &settings);
     stele_status status = stele__database_open(store->path, &settings, database_out);
-    if (status != STELE_OK)
-        return status;
-    status = settle_file(store, *database_out, &settings);
+    if (status == STELE_OK)
+        status = settle_file(store, *database_out, &settings);
     if (status == STELE_OK)
         return STELE_OK;
     stele__database_close(*database_out);
@@ -175,6 +182,7 @@ static stele_status adopt_connection(stele_store *store, stele__database *databa
     atomic_store(&store->connection_count, 1);
     if (!store->options.read_only) {
         store->writer.database = database;
+        store->writer.remembers = true;
         store->writer.data_version = stele__database_data_version(database);
         return STELE_OK;
     }

@@ -36,6 +36,9 @@ typedef struct stele__connection {
     uint64_t revision;
     uint32_t data_version;
     bool changed; /* the open transaction has written something */
+    /* What changes with each commit (ends, versions) may be kept from one use to the next: only
+     * the write connection notices when it can't. */
+    bool remembers;
     struct stele__connection *next;
 } stele__connection;
 
@@ -72,6 +75,7 @@ struct stele_store {
 struct stele_transaction {
     stele_store *store;
     uintptr_t thread;
+    uint64_t transaction_count; /* of the connection, while it is still ours */
     stele_status doom; /* of the write that failed half-way; STELE_OK for none */
     atomic_bool over;
     size_t reference_count; /* its own handle, and cursors opened in it */

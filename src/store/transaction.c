@@ -25,6 +25,7 @@ stele_status stele_transaction_begin(stele_store *store, stele_transaction **tra
     if (status == STELE_OK) {
         transaction->store = store;
         transaction->thread = stele__thread_id();
+        transaction->transaction_count = connection->database->transaction_count;
         transaction->reference_count = 2; /* the caller's, and the store's own below */
         store->transaction = transaction;
         atomic_store(&store->writer_thread, transaction->thread);
@@ -52,7 +53,8 @@ stele_status stele__transaction_enter(stele_transaction *transaction,
     stele_store *store = transaction->store;
     if (transaction->over)
         status = stele__fail(STELE_MISUSE, "the transaction is over");
-    else if (!stele__database_in_transaction(store->writer.database))
+    else if (!stele__database_in_transaction(store->writer.database)
+             || store->writer.database->transaction_count != transaction->transaction_count)
         status = stele__fail(STELE_MISUSE, "the transaction was ended by other SQL");
     if (status != STELE_OK)
         stele__store_leave(store);

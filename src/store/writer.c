@@ -154,20 +154,16 @@ stele_status stele_store_transfer(stele_store *store, uint32_t *left_out)
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
-    if (store->options.read_only)
-        status = stele__fail(STELE_READ_ONLY, "the store was opened for reading");
-    if (status == STELE_OK && store->memory)
-        goto done;
-    if (status == STELE_OK)
-        status = take_write_turn(store);
+    status = store->options.read_only
+                 ? stele__fail(STELE_READ_ONLY, "the store was opened for reading")
+                 : take_write_turn(store);
     if (status == STELE_OK) {
         if (store->writer_broken)
             status = mend_writer(store);
-        if (status == STELE_OK)
+        if (status == STELE_OK && !store->memory)
             status = stele__store_transfer_guarded(store, &left);
         stele__turn_pass(store);
     }
-done:
     stele__store_leave(store);
     if (left_out != NULL)
         *left_out = left;
