@@ -471,10 +471,12 @@ static bool print_history(const loan_desk *desk, const loan_summary *summary)
     if (read.stream[0] == '\0')
         return true;
     printf("\nHistory of %s\n", read.stream);
+    int64_t shown = 0;
     stele_status status = stele_store_read(desk->store, &read, &cursor);
     while (status == STELE_OK && (status = stele_cursor_next(cursor, &record)) == STELE_OK) {
         char time[STELE_TIME_SIZE];
         char text[128] = "";
+        shown++;
         stele_time_format(time_of(record), time);
         printf("%4" PRId64 "  %-24s  ", record->version, time);
         print_text(record->type, NAME_COLUMNS);
@@ -486,8 +488,10 @@ static bool print_history(const loan_desk *desk, const loan_summary *summary)
         putchar('\n');
     }
     stele_cursor_close(cursor);
-    if (read.limit > 0 && summary->busiest.numbers[0] > HISTORY_ROWS)
-        printf("      and %" PRId64 " more\n", summary->busiest.numbers[0] - HISTORY_ROWS);
+    if (shown == 0)
+        printf("      no events\n");
+    else if (read.limit > 0 && summary->busiest.numbers[0] > shown)
+        printf("      and %" PRId64 " more\n", summary->busiest.numbers[0] - shown);
     return status >= 0 || fail_store("history");
 }
 

@@ -28,6 +28,8 @@ data=$(cd "$(dirname "$data")" && pwd)/${data##*/}
 name=${data##*/}
 name=${name%.gz}
 name=${name%.jsonl}
+# Another content is another log, whatever its file is called.
+name=$name-$(cksum <"$data" | cut -d' ' -f1)
 program=("$build/examples/loan_desk")
 [ "${OUT:-}" != json ] || program+=(--json)
 program+=("$folder/$name.stele")

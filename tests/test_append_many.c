@@ -178,12 +178,12 @@ START_TEST(condition_on_another_stream_must_hold)
 
     assert_status(stele_store_append(store, &append, &appended), expected);
 
-    ck_assert_int_eq(version_of("account-1"), expected == STELE_OK ? 1 : 0);
-    ck_assert_int_eq(version_of("limit-1"), 3);
     if (expected == STELE_CONFLICT) {
         ck_assert_int_eq(appended.condition, 0);
         assert_reason_has("limit-1");
     }
+    ck_assert_int_eq(version_of("account-1"), expected == STELE_OK ? 1 : 0);
+    ck_assert_int_eq(version_of("limit-1"), 3);
 }
 END_TEST
 

@@ -26,7 +26,7 @@ static const struct {
       "trojan" },
     { "CREATE TRIGGER trojan INSTEAD OF INSERT ON log BEGIN SELECT 1; END", "trojan" },
     { "CREATE INDEX spare ON events(type)", "spare" },
-    { "CREATE UNIQUE INDEX spare ON events(type)", "spare" },
+    { "CREATE UNIQUE INDEX spare ON events(version, stream)", "spare" },
     { "CREATE INDEX spare ON streams(state) WHERE state > 0", "spare" },
     { "CREATE TABLE follower(s TEXT REFERENCES streams(name))", "follower" },
     { "CREATE TABLE follower(s INTEGER, FOREIGN KEY(s) REFERENCES EVENTS(position))", "follower" },

@@ -347,8 +347,14 @@ START_TEST(options_without_a_size_are_misuse_and_older_ones_get_defaults)
     stele_json_reader *reader = NULL;
     ck_assert_int_eq(stele_json_open("1", 1, &options, &reader), STELE_MISUSE);
     ck_assert_int_eq(stele_json_check("1", 1, &options), STELE_MISUSE);
-    options.struct_size = sizeof options + 1;
-    ck_assert_int_eq(stele_json_check("1", 1, &options), STELE_MISUSE);
+    struct {
+        stele_json_options options;
+        uint64_t newer;
+    } larger = { STELE_JSON_OPTIONS_INIT, 0 };
+    larger.options.struct_size = sizeof larger;
+    ck_assert_int_eq(stele_json_check("1", 1, &larger.options), STELE_OK);
+    larger.newer = 1;
+    ck_assert_int_eq(stele_json_check("1", 1, &larger.options), STELE_MISUSE);
     options.struct_size = sizeof options.struct_size - 1;
     ck_assert_int_eq(stele_json_check("1", 1, &options), STELE_MISUSE);
 

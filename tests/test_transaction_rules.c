@@ -7,10 +7,14 @@
 
 /* --- Writing around it --- */
 
-static stele_status read_nothing(void *context, void *buffer, size_t capacity, size_t *size_out)
+static stele_status give_one_line(void *context, void *buffer, size_t capacity, size_t *size_out)
 {
-    (void)context, (void)buffer, (void)capacity;
-    *size_out = 0;
+    static const char line[] = "{\"stream\":\"a-1\",\"type\":\"opened\",\"data\":{}}\n";
+    bool *given = context;
+    ck_assert_uint_ge(capacity, sizeof(line));
+    *size_out = *given ? 0 : sizeof(line) - 1;
+    memcpy(buffer, line, *size_out);
+    *given = true;
     return STELE_OK;
 }
 
@@ -20,7 +24,9 @@ START_TEST(store_level_write_inside_is_misuse_at_once)
     stele_transaction *transaction = begin(), *second = (stele_transaction *)&second;
     stele_append empty = make_append("account-1", STELE_ANY, NULL, 0);
     stele_import import = STELE_IMPORT_INIT;
-    import.read = read_nothing;
+    bool given = false;
+    import.read = give_one_line;
+    import.context = &given;
 
     assert_status(append_one("account-1", STELE_ANY, "opened", NULL), STELE_MISUSE);
     assert_status(stele_store_append(store, &empty, NULL), STELE_MISUSE);

@@ -249,6 +249,15 @@ static void close_importer(jsonl_importer *importer)
     stele__buffer_dispose(&importer->batch.bytes);
 }
 
+/* A store that can't be written to says so before anything is read. */
+static stele_status check_writable(stele_store *store)
+{
+    stele_transaction *transaction = NULL;
+    stele_status status = stele_transaction_begin(store, &transaction);
+    stele_transaction_end(transaction);
+    return status;
+}
+
 stele_status stele_store_import(stele_store *store, const stele_import *import,
                                 stele_imported *imported_out)
 {
@@ -261,7 +270,9 @@ stele_status stele_store_import(stele_store *store, const stele_import *import,
     if (status != STELE_OK)
         return status;
 
-    status = open_importer(&importer);
+    status = check_writable(store);
+    if (status == STELE_OK)
+        status = open_importer(&importer);
     bool ended = false;
     while (status == STELE_OK && !ended) {
         status = read_import_batch(&importer);

@@ -219,13 +219,19 @@ void stele__database_close(stele__database *database)
 }
 
 /* WAL, asked for and read back: on a filesystem without shared memory SQLite stays where it is. */
-static stele_status use_wal(stele__database *database)
+static stele_status use_wal(stele__database *database, uint32_t timeout_ms)
 {
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(database, "PRAGMA journal_mode=WAL", &statement);
     if (status != STELE_OK)
         return status;
     status = stele__statement_step(statement);
+    /* Turning a new file over needs it alone, and for that SQLite doesn't wait by itself. */
+    for (uint32_t waited = 0; status == STELE_BUSY && waited < timeout_ms; waited += 5) {
+        sqlite3_reset(statement->handle);
+        sqlite3_sleep(5);
+        status = stele__statement_step(statement);
+    }
     if (status == STELE_OK) {
         const char *mode = stele__column_text(statement, 0);
         if (mode == NULL || strcmp(mode, "wal") != 0)
@@ -247,8 +253,16 @@ stele_status stele__database_settle(stele__database *database,
         if (status != STELE_OK)
             return status;
     }
+    /* In UTF-16 a payload would not come back as it went in. */
+    int64_t utf8 = 0;
+    status = stele__database_number(
+        database, "SELECT encoding = 'UTF-8' FROM pragma_encoding", &utf8);
+    if (status == STELE_OK && utf8 == 0)
+        status = stele__fail(STELE_UNSUPPORTED, "the file's text is not in UTF-8");
+    if (status != STELE_OK)
+        return status;
     if (!database->memory && !options->read_only && !options->query_only) {
-        status = use_wal(database);
+        status = use_wal(database, options->busy_timeout_ms);
         if (status != STELE_OK)
             return status;
     }

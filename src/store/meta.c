@@ -20,7 +20,7 @@ static stele_status make_uuid(char text_out[37])
     bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
     char *out = text_out;
     for (int i = 0; i < 16; i++)
-        out += snprintf(out, 4, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+        out += snprintf(out, (size_t)(text_out + 37 - out), "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
                         (unsigned)bytes[i]);
     return STELE_OK;
 }

@@ -6,7 +6,6 @@
 #define ALL        2u
 
 /* clang-format off */
-#define AFTER_OPTION { .name = "after", .value = "P", .what = "only events after position P" }
 #define EVENT_SIZE_OPTION { .name = "event-size-max", .value = "BYTES", \
     .what = "refuse larger events (data + metadata); 1048576, at most 67108864" }
 /* clang-format on */
@@ -54,10 +53,10 @@ const command commands[] = {
                  "end of a JSON text is dropped. Without DATA the payload is empty. DATA that\n"
                  "begins with a dash goes after `--`.\n",
       .options = { { .name = "expect",
-                     .value = "VERSION",
+                     .value = "any|none|exists|N",
                      .choices = "any none exists",
                      .open = true,
-                     .what = "the version the stream must be at: a number, any, none, exists" },
+                     .what = "which version the stream must be at; any" },
                    { .name = "key",
                      .value = "KEY",
                      .what = "names this append, so that repeating it stores nothing" },
@@ -120,8 +119,14 @@ const command commands[] = {
           "-f looks for new events every 100 ms until Ctrl-C (exit code 130) or until nobody\n"
           "reads the output any more. It has no end, so it can't print json: use jsonl.\n",
       .options = { { .name = "follow", .letter = 'f', .what = "go on with events as they come" },
-                   AFTER_OPTION,
-                   { .name = "last", .value = "N", .what = "begin with the last N events; 10" } },
+                   { .name = "after",
+                     .value = "P",
+                     .group = 1,
+                     .what = "only events after position P" },
+                   { .name = "last",
+                     .value = "N",
+                     .group = 1,
+                     .what = "begin with the last N events; 10" } },
       .examples = { "stele tail", "stele tail -f --last 0",
                     "stele tail -f -o jsonl | jq -r .type" },
       .run = run_tail },
@@ -134,7 +139,7 @@ const command commands[] = {
                      .value = "P",
                      .what = "only streams whose name starts with P" },
                    { .name = "sort",
-                     .value = "ORDER",
+                     .value = "events|name|last",
                      .choices = "events name last",
                      .what = "most events first, by name, or latest first; name" },
                    { .name = "limit", .value = "N", .what = "at most N streams" },
@@ -179,10 +184,13 @@ const command commands[] = {
       .what = "print events as JSONL, for import",
       .details = "Always jsonl. Events whose data was erased or archived away have no line; how\n"
                  "many there were is said at the end.\n",
-      .options = { { .name = "stream", .value = "S", .what = "only this stream" },
-                   { .name = "category", .value = "C", .what = "only streams of this category" },
-                   { .name = "type", .value = "T", .what = "only events of this type" },
-                   AFTER_OPTION },
+      .options = { { .name = "stream", .value = "S", .group = 1, .what = "only this stream" },
+                   { .name = "category",
+                     .value = "C",
+                     .group = 1,
+                     .what = "only streams of this category" },
+                   { .name = "type", .value = "T", .group = 1, .what = "only events of this type" },
+                   { .name = "after", .value = "P", .what = "only events after position P" } },
       .examples = { "stele export > orders.jsonl",
                     "stele export --category order | gzip > o.jsonl.gz",
                     "stele export --after 4000 | stele import -s copy.stele -" },

@@ -31,6 +31,7 @@ typedef struct option_spec {
     const char *choices; /**< The values it takes, with blanks between; NULL: any. */
     unsigned forms;      /**< Of which forms of the verb, as bits; 0: of all. */
     bool open;           /**< It takes other values than `choices` too. */
+    unsigned group;      /**< Of a verb's options with the same number one may be given; 0: none. */
     bool repeats;
     bool hidden;
     const char *what;

@@ -9,13 +9,25 @@
 #define WHAT_COLUMN 24
 #define VERB_WIDTH  12
 
-static void add_option_synopsis(buffer *to, const option_spec *spec)
+static bool is_shown(const option_spec *spec, unsigned form)
 {
+    bool in_form = spec->forms == 0 || (spec->forms & (1u << form)) != 0;
+    return spec->name != NULL && !spec->hidden && in_form;
+}
+
+/* ` [--one N|--other N]...`; `previous`: the option before it, whose group it may belong to. */
+static void add_option_synopsis(buffer *to, const option_spec *spec, const option_spec *previous)
+{
+    bool alternative = previous != NULL && spec->group != 0 && previous->group == spec->group;
+    if (alternative)
+        to->size--; /* reopens the bracket of the one before */
+    buffer_add_string(to, alternative ? "|" : " [");
     if (spec->letter != '\0' && spec->value == NULL)
-        buffer_format(to, " [-%c]", spec->letter);
+        buffer_format(to, "-%c", spec->letter);
     else
-        buffer_format(to, " [--%s%s%s]%s", spec->name, spec->value != NULL ? " " : "",
-                      spec->value != NULL ? spec->value : "", spec->repeats ? "..." : "");
+        buffer_format(to, "--%s%s%s", spec->name, spec->value != NULL ? " " : "",
+                      spec->value != NULL ? spec->value : "");
+    buffer_add_string(to, spec->repeats ? "]..." : "]");
 }
 
 void add_synopsis(buffer *to, const command *verb, const char *before)
@@ -24,11 +36,12 @@ void add_synopsis(buffer *to, const command *verb, const char *before)
         buffer_format(to, "%*sstele %s", (int)strlen(before), form == 0 ? before : "", verb->name);
         if (verb->forms[form][0] != '\0')
             buffer_format(to, " %s", verb->forms[form]);
+        const option_spec *previous = NULL;
         for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
-            const option_spec *spec = &verb->options[i];
-            bool in_form = spec->forms == 0 || (spec->forms & (1u << form)) != 0;
-            if (spec->name != NULL && !spec->hidden && in_form)
-                add_option_synopsis(to, spec);
+            if (!is_shown(&verb->options[i], form))
+                continue;
+            add_option_synopsis(to, &verb->options[i], previous);
+            previous = &verb->options[i];
         }
         buffer_add_string(to, "\n");
     }
@@ -36,15 +49,18 @@ void add_synopsis(buffer *to, const command *verb, const char *before)
 
 static void print_option(const option_spec *spec)
 {
-    char name[64];
-    int size;
+    buffer name = { 0 };
     if (spec->letter != '\0')
-        size = snprintf(name, sizeof(name), "  -%c, --%s", spec->letter, spec->name);
+        buffer_format(&name, "  -%c, --%s", spec->letter, spec->name);
     else
-        size = snprintf(name, sizeof(name), "  --%s", spec->name);
-    if (spec->value != NULL && size > 0 && (size_t)size < sizeof(name))
-        snprintf(name + size, sizeof(name) - (size_t)size, " %s", spec->value);
-    printf("%-*s  %s\n", WHAT_COLUMN, name, spec->what);
+        buffer_format(&name, "  --%s", spec->name);
+    if (spec->value != NULL)
+        buffer_format(&name, " %s", spec->value);
+    if (name.size > WHAT_COLUMN)
+        printf("%s\n%*s  %s\n", name.bytes, WHAT_COLUMN, "", spec->what);
+    else
+        printf("%-*s  %s\n", WHAT_COLUMN, name.bytes, spec->what);
+    buffer_dispose(&name);
 }
 
 static void print_common_options(void)

@@ -265,6 +265,23 @@ static bool check_forms(const tool *of)
     return true;
 }
 
+/* Of the options of one group at most one may be there. */
+static bool check_groups(const tool *of)
+{
+    for (size_t i = 0; i < of->given_count; i++) {
+        const option_spec *one = of->given[i].spec;
+        for (size_t j = 0; one->group != 0 && j < i; j++) {
+            const option_spec *other = of->given[j].spec;
+            if (other == one || other->group != one->group)
+                continue;
+            report_error("--%s and --%s exclude each other", other->name, one->name);
+            hint_at_help(of);
+            return false;
+        }
+    }
+    return true;
+}
+
 parse_result parse_command_line(tool *of, int argc, char **argv)
 {
     int verb_at = find_verb(argc, argv);
@@ -315,7 +332,7 @@ parse_result parse_command_line(tool *of, int argc, char **argv)
         hint_at_help(of);
         return PARSE_WRONG;
     }
-    return check_operands(of) && check_forms(of) ? PARSE_RUN : PARSE_WRONG;
+    return check_operands(of) && check_forms(of) && check_groups(of) ? PARSE_RUN : PARSE_WRONG;
 }
 
 /* --- asking for options --- */

@@ -80,11 +80,6 @@ exit_code run_export(tool *of)
     read.keys = true;
     if (!option_number(of, "after", 0, INT64_MAX, &read.after_position))
         return EXIT_USAGE;
-    if ((read.stream != NULL) + (read.category != NULL) + (type != NULL) > 1) {
-        report_error("--stream, --category and --type exclude each other");
-        report_hint("stele export --help");
-        return EXIT_USAGE;
-    }
 
     stele_store *store;
     exit_code code = open_store(of, 0, &store);

@@ -99,11 +99,6 @@ exit_code run_tail(tool *of)
     if (!option_number(of, "after", 0, INT64_MAX, &after)
         || !option_number(of, "last", 0, INT64_MAX, &last))
         return EXIT_USAGE;
-    if (option_given(of, "after") && option_given(of, "last")) {
-        report_error("--after and --last both say where to begin");
-        report_hint("choose one");
-        return EXIT_USAGE;
-    }
     if (option_given(of, "follow") && of->out.format == OUTPUT_JSON) {
         report_error("tail -f has no end, so it can't print json");
         report_hint("-o jsonl");
