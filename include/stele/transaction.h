@@ -58,9 +58,10 @@ STELE_API void stele_transaction_end(stele_transaction *transaction);
  * The write connection, for the user's own SQL on the user's own tables inside the transaction.
  *
  * Borrowed until commit or end. Triggers and views are off on it. Don't write to stele's tables,
- * don't begin, commit or roll back through it, don't change its settings, don't close it. Reset your
- * statements before commit. One may be kept prepared for later transactions as long as these hand
- * out the same pointer; finalize it before the store is closed. NULL when the transaction is over.
+ * don't begin, commit or roll back through it, don't change its settings, don't close it. Reset
+ * your statements before commit. One may be kept prepared for later transactions as long as these
+ * hand out the same pointer; finalize it before the store is closed. NULL when the transaction is
+ * over.
  */
 STELE_API struct sqlite3 *stele_transaction_sqlite(stele_transaction *transaction);
 

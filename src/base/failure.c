@@ -113,7 +113,7 @@ keep_reason(const char *prefix, const char *format, va_list arguments, const cha
     write_printable(error_kept, sizeof(error_kept), text, used);
 }
 
-stele_status stele__fail(stele_status status, const char *format, ...)
+stele_status(stele__fail)(stele_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -19,6 +19,11 @@ __attribute__((format(printf, 2, 3))) stele_status stele__fail(stele_status stat
 __attribute__((format(printf, 2, 3))) stele_status stele__fail_within(stele_status status,
                                                                       const char *format, ...);
 
+/* What clang's analyzer can't see from outside: that the answer is the status given. */
+#ifdef __clang_analyzer__
+#define stele__fail(status, ...) (stele__fail(status, __VA_ARGS__), (status))
+#endif
+
 /* Put back a text that was copied from stele_error_text(), for clean-up that may fail on its own.
  */
 void stele__restore_error(const char *text);

@@ -72,9 +72,9 @@ static stele_status make_cursor(stele_store *store, stele_transaction *transacti
         stele__transaction_hold(transaction);
     cursor->read = *read;
     cursor->read.types = NULL;
-    cursor->read.stream = stele__copy_text(read->stream);
-    cursor->read.category = stele__copy_text(read->category);
-    cursor->read.prefix = stele__copy_text(read->prefix);
+    cursor->read.stream = cursor->stream = stele__copy_text(read->stream);
+    cursor->read.category = cursor->category = stele__copy_text(read->category);
+    cursor->read.prefix = cursor->prefix = stele__copy_text(read->prefix);
     cursor->of_stream = read->stream != NULL;
     cursor->left = read->limit == 0 ? UINT64_MAX : read->limit;
     cursor->bytes_left = read->byte_limit == 0 ? UINT64_MAX : read->byte_limit;
@@ -330,9 +330,9 @@ void stele_cursor_close(stele_cursor *cursor)
 {
     if (cursor == NULL)
         return;
-    stele__free((void *)(uintptr_t)cursor->read.stream);
-    stele__free((void *)(uintptr_t)cursor->read.category);
-    stele__free((void *)(uintptr_t)cursor->read.prefix);
+    stele__free(cursor->stream);
+    stele__free(cursor->category);
+    stele__free(cursor->prefix);
     stele__free(cursor->sql);
     stele__free(cursor->entries);
     stele__buffer_dispose(&cursor->bytes);

@@ -30,8 +30,11 @@ typedef struct stele__page_entry {
 struct stele_cursor {
     stele_store *store;
     stele_transaction *transaction; /* NULL: pages come from the pool */
-    stele_read read;                /* its strings are owned */
-    char *sql;                      /* NULL: one of the constant statements */
+    stele_read read;                /* its strings are those below */
+    char *stream;
+    char *category;
+    char *prefix;
+    char *sql; /* NULL: one of the constant statements */
     bool of_stream;
     int64_t stream_id;
     int64_t lowest;

@@ -17,8 +17,10 @@ typedef struct stream_entry {
 
 struct stele_streams {
     stele_store *store;
-    stele_streams_read read; /* its strings are owned, but for `after` */
-    stele__buffer after;     /* the name reached, with its NUL */
+    stele_streams_read read; /* its strings are those below */
+    char *stream;
+    char *prefix;
+    stele__buffer after; /* the name reached, with its NUL */
     uint64_t left;
     stele_status ended;
     stele__buffer names;
@@ -181,8 +183,8 @@ static stele_status make_streams(stele_store *store, const stele_streams_read *r
     stele__store_hold(store);
     streams->read = *read;
     streams->read.after = NULL;
-    streams->read.stream = stele__copy_text(read->stream);
-    streams->read.prefix = stele__copy_text(read->prefix);
+    streams->read.stream = streams->stream = stele__copy_text(read->stream);
+    streams->read.prefix = streams->prefix = stele__copy_text(read->prefix);
     streams->left = read->limit == 0 ? UINT64_MAX : read->limit;
     *streams_out = streams;
     if ((read->stream != NULL && streams->read.stream == NULL)
@@ -261,8 +263,8 @@ void stele_streams_close(stele_streams *streams)
 {
     if (streams == NULL)
         return;
-    stele__free((void *)(uintptr_t)streams->read.stream);
-    stele__free((void *)(uintptr_t)streams->read.prefix);
+    stele__free(streams->stream);
+    stele__free(streams->prefix);
     stele__buffer_dispose(&streams->after);
     stele__buffer_dispose(&streams->names);
     stele__store_release(streams->store);

@@ -255,8 +255,8 @@ stele_status stele__database_settle(stele__database *database,
     }
     /* In UTF-16 a payload would not come back as it went in. */
     int64_t utf8 = 0;
-    status = stele__database_number(
-        database, "SELECT encoding = 'UTF-8' FROM pragma_encoding", &utf8);
+    status =
+        stele__database_number(database, "SELECT encoding = 'UTF-8' FROM pragma_encoding", &utf8);
     if (status == STELE_OK && utf8 == 0)
         status = stele__fail(STELE_UNSUPPORTED, "the file's text is not in UTF-8");
     if (status != STELE_OK)

@@ -35,7 +35,7 @@ typedef struct stele__database {
     stele__statement statements[STELE__STATEMENT_MAX];
     size_t statement_count;
     uint64_t statement_clock;
-    uint32_t wal_pages; /* after the last commit here that wrote */
+    uint32_t wal_pages;         /* after the last commit here that wrote */
     uint64_t transaction_count; /* write transactions that ended here */
     bool memory;
 } stele__database;

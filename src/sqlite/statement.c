@@ -69,12 +69,10 @@ stele_status stele__statement_begin(stele__database *database, const char *sql,
     for (size_t i = 0; i < database->statement_count && found == NULL; i++)
         if (database->statements[i].sql == sql && !database->statements[i].in_use)
             found = &database->statements[i];
-    if (found == NULL) {
-        stele_status status = prepare_statement(database, sql, false, &found);
-        if (status != STELE_OK)
-            return status;
-    }
-    return lend_statement(found, statement_out);
+    stele_status status = STELE_OK;
+    if (found == NULL)
+        status = prepare_statement(database, sql, false, &found);
+    return found == NULL ? status : lend_statement(found, statement_out);
 }
 
 stele_status stele__statement_begin_text(stele__database *database, const char *sql,
@@ -86,12 +84,10 @@ stele_status stele__statement_begin_text(stele__database *database, const char *
         if (database->statements[i].copy != NULL && !database->statements[i].in_use
             && strcmp(database->statements[i].copy, sql) == 0)
             found = &database->statements[i];
-    if (found == NULL) {
-        stele_status status = prepare_statement(database, sql, true, &found);
-        if (status != STELE_OK)
-            return status;
-    }
-    return lend_statement(found, statement_out);
+    stele_status status = STELE_OK;
+    if (found == NULL)
+        status = prepare_statement(database, sql, true, &found);
+    return found == NULL ? status : lend_statement(found, statement_out);
 }
 
 void stele__statement_end(stele__statement *statement)

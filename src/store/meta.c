@@ -20,8 +20,8 @@ static stele_status make_uuid(char text_out[37])
     bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
     char *out = text_out;
     for (int i = 0; i < 16; i++)
-        out += snprintf(out, (size_t)(text_out + 37 - out), "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-                        (unsigned)bytes[i]);
+        out += snprintf(out, (size_t)(text_out + 37 - out), "%s%02x",
+                        i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", (unsigned)bytes[i]);
     return STELE_OK;
 }
 
@@ -100,8 +100,7 @@ static stele_status add_epoch(stele__database *database)
     return stele__statement_run(statement);
 }
 
-/* What every file holds from its birth. A file whose tables a user made by hand gets it here. */
-static stele_status fill_new_file(stele__database *database)
+stele_status stele__meta_fill(stele__database *database)
 {
     char uuid[37];
     char created_at[32];
@@ -210,7 +209,7 @@ static stele_status prepare_file(stele__database *database)
     char uuid[37];
     status = read_uuid(database, uuid);
     if (status == STELE_DONE)
-        status = fill_new_file(database);
+        status = stele__meta_fill(database);
     if (status == STELE_OK)
         status = judge_dirty_marks(database);
     if (status == STELE_OK)

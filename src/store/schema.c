@@ -8,6 +8,7 @@
 
 #include "base/failure.h"
 #include "sqlite/statement.h"
+#include "store/store.h"
 
 /*
  * Format 1. Every row carries the checksum of its other columns (see docs/file-format.md).
@@ -235,6 +236,8 @@ stele_status stele__schema_migrate(stele__database *database)
     status = stele__schema_recognize(database, &kind);
     if (status == STELE_OK && kind == STELE__FILE_EMPTY)
         status = stele__database_execute(database, stele_schema_sql());
+    if (status == STELE_OK && kind == STELE__FILE_EMPTY)
+        status = stele__meta_fill(database);
     if (status == STELE_OK)
         status = stele__database_commit(database);
     stele__database_rollback(database);

@@ -76,7 +76,7 @@ struct stele_transaction {
     stele_store *store;
     uintptr_t thread;
     uint64_t transaction_count; /* of the connection, while it is still ours */
-    stele_status doom; /* of the write that failed half-way; STELE_OK for none */
+    stele_status doom;          /* of the write that failed half-way; STELE_OK for none */
     atomic_bool over;
     size_t reference_count; /* its own handle, and cursors opened in it */
 };
@@ -138,7 +138,9 @@ stele_status stele__store_connect(stele_store *store, bool reader, stele__databa
 void stele__connection_dispose(stele_store *store, stele__connection *connection);
 /* Move the WAL under the guard; the turn is held and no transaction open. */
 stele_status stele__store_transfer_guarded(stele_store *store, uint32_t *left_out);
-/* The facts in `meta` and `epochs`: written into a new file, read from any. */
+/* What every file holds in `meta` and `epochs` from its birth. Inside a transaction. */
+stele_status stele__meta_fill(stele__database *database);
+/* These facts, read; a file whose tables a user made by hand gets them first. */
 stele_status stele__meta_load(stele_store *store, stele__database *database);
 /* The checksums of their rows. */
 int64_t stele__meta_checksum(const char *key, const char *value);

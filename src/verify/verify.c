@@ -61,6 +61,19 @@ static stele_status run_check(stele_verify *verify, const stele__check *check)
     return status;
 }
 
+/* The check to run; NULL after the last of the last area. */
+static const stele__check *find_next_check(stele_verify *verify)
+{
+    for (; verify->area < AREA_COUNT; verify->area++) {
+        size_t count = 0;
+        const stele__check *checks = verified_areas[verify->area](&count);
+        if (verify->check < count)
+            return &checks[verify->check];
+        verify->check = 0;
+    }
+    return NULL;
+}
+
 stele_status stele_verify_next(stele_verify *verify, const stele_check **check_out)
 {
     if (check_out != NULL)
@@ -71,19 +84,8 @@ stele_status stele_verify_next(stele_verify *verify, const stele_check **check_o
     if (status != STELE_OK)
         return status;
 
-    const stele__check *checks = NULL;
-    size_t count = 0;
-    while (verify->area < AREA_COUNT) {
-        checks = verified_areas[verify->area](&count);
-        if (verify->check < count)
-            break;
-        verify->area++;
-        verify->check = 0;
-    }
-    if (verify->area == AREA_COUNT)
-        status = STELE_DONE;
-    else
-        status = run_check(verify, &checks[verify->check]);
+    const stele__check *check = find_next_check(verify);
+    status = check == NULL ? STELE_DONE : run_check(verify, check);
     if (status == STELE_OK) {
         verify->check++;
         *check_out = &verify->lent;

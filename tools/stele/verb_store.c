@@ -123,7 +123,8 @@ exit_code run_init(tool *of)
     if (path == NULL)
         return EXIT_USAGE;
     struct stat found;
-    if (lstat(path, &found) == 0)
+    bool is_empty_file = lstat(path, &found) == 0 && S_ISREG(found.st_mode) && found.st_size == 0;
+    if (!is_empty_file && lstat(path, &found) == 0)
         return init_existing(of, path);
 
     stele_store *store = NULL;
