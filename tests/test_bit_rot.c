@@ -110,9 +110,10 @@ static char *read_by_sql(const char *path)
     FILE *out = open_memstream(&text, &size);
     ck_assert_ptr_nonnull(out);
     int result = sqlite3_prepare_v2(
-        raw, "SELECT quote(position), quote(version), quote(schema_version), quote(recorded_at),"
-             " quote(occurred_at), quote(data), quote(metadata), quote(stream), quote(type)"
-             " FROM events ORDER BY position",
+        raw,
+        "SELECT quote(position), quote(version), quote(schema_version), quote(recorded_at),"
+        " quote(occurred_at), quote(data), quote(metadata), quote(stream), quote(type)"
+        " FROM events ORDER BY position",
         -1, &statement, NULL);
     if (result == SQLITE_OK)
         while ((result = sqlite3_step(statement)) == SQLITE_ROW)
@@ -230,7 +231,8 @@ START_TEST(misplaced_page_gives_the_original_or_an_error)
         memcpy(file.data + to * sizeof(page), file.data + from * sizeof(page), sizeof(page));
         save_file(path, file.data, file.size);
         memcpy(file.data + to * sizeof(page), page, sizeof(page));
-        ck_assert_int_ne(judge_damage(path, &original), SILENT);
+        ck_assert_msg(judge_damage(path, &original) != SILENT, "page %zu over page %zu", from + 1,
+                      to + 1);
     }
     free(file.data);
     free(original.text);

@@ -151,7 +151,7 @@ END_TEST
 
 START_TEST(a_missing_store_is_not_found_and_nothing_is_created)
 {
-    static const char *const *const calls[] = {
+    const char *const *const calls[] = {
         ARGUMENTS("info"),   ARGUMENTS("append", "s", "T"), ARGUMENTS("read", "s"),
         ARGUMENTS("tail"),   ARGUMENTS("tail", "-f"),       ARGUMENTS("streams"),
         ARGUMENTS("types"),  ARGUMENTS("import", "-"),      ARGUMENTS("export"),

@@ -302,7 +302,8 @@ stele_status stele_cursor_next(stele_cursor *cursor, const stele_record **record
     if (cursor->transaction != NULL && atomic_load(&cursor->transaction->over))
         return stele__fail(STELE_CLOSED, "the cursor's transaction is over");
 
-    if (cursor->entry_next >= cursor->entry_count && cursor->ended == STELE_OK) {
+    while (cursor->entry_next >= cursor->entry_count && cursor->ended == STELE_OK
+           && stele__cursor_has_more(cursor)) {
         stele_status status = fill_next_page(cursor);
         if (status != STELE_OK)
             end_cursor(cursor, status);

@@ -55,7 +55,10 @@ struct stele_cursor {
     stele_record record; /* the one lent */
 };
 
-/* Fill the page with the next records, none when there are no more. Inside a read. */
+/* Whether there is something left to scan. */
+bool stele__cursor_has_more(const stele_cursor *cursor);
+
+/* Fill the page with the next records of one bounded look; there may be none in it. In a read. */
 stele_status stele__cursor_fill(stele_cursor *cursor, stele__connection *connection);
 
 /* The text of the statement, when filters make it another than the constant ones. `type_ids` may

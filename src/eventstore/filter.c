@@ -7,12 +7,12 @@
 
 #define SELECT_ROWS "SELECT " STELE__ROW_COLUMNS " FROM events WHERE "
 
-/* ?1 and ?2 are the range, ?3 the limit, ?4 the stream. By of_stream, then by direction. */
+/* ?1 and ?2 are the range, ?3 the stream. By of_stream, then by direction. */
 static const char *const plain_reads[2][2] = {
-    { SELECT_ROWS "position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3",
-      SELECT_ROWS "position BETWEEN ?1 AND ?2 ORDER BY position DESC LIMIT ?3" },
-    { SELECT_ROWS "stream = ?4 AND version BETWEEN ?1 AND ?2 ORDER BY version LIMIT ?3",
-      SELECT_ROWS "stream = ?4 AND version BETWEEN ?1 AND ?2 ORDER BY version DESC LIMIT ?3" },
+    { SELECT_ROWS "position BETWEEN ?1 AND ?2 ORDER BY position",
+      SELECT_ROWS "position BETWEEN ?1 AND ?2 ORDER BY position DESC" },
+    { SELECT_ROWS "stream = ?3 AND version BETWEEN ?1 AND ?2 ORDER BY version",
+      SELECT_ROWS "stream = ?3 AND version BETWEEN ?1 AND ?2 ORDER BY version DESC" },
 };
 
 static stele_status add_type_filter(stele__buffer *sql, const int64_t *type_ids, size_t type_count)
@@ -35,11 +35,11 @@ static stele_status add_name_filters(stele__buffer *sql, const stele_read *read)
     stele_status status = stele__buffer_add_text(
         sql, " AND EXISTS (SELECT 1 FROM streams s WHERE s.id = events.stream");
     if (status == STELE_OK && read->category != NULL)
-        status = stele__buffer_add_text(sql, " AND (s.name = ?5 OR (s.name >= ?5 || '-'"
-                                             " AND s.name < ?5 || '.'))");
+        status = stele__buffer_add_text(sql, " AND (s.name = ?4 OR (s.name >= ?4 || '-'"
+                                             " AND s.name < ?4 || '.'))");
     if (status == STELE_OK && read->prefix != NULL)
-        status = stele__buffer_add_text(sql, " AND s.name >= ?6 AND substr(s.name, 1, length(?6))"
-                                             " = ?6");
+        status = stele__buffer_add_text(sql, " AND s.name >= ?5 AND substr(s.name, 1, length(?5))"
+                                             " = ?5");
     return status == STELE_OK ? stele__buffer_add_text(sql, ")") : status;
 }
 
@@ -54,10 +54,10 @@ stele_status stele__cursor_write_sql(stele_cursor *cursor, const int64_t *type_i
 
     stele__buffer sql = { 0 };
     stele_status status = stele__buffer_add_text(
-        &sql, cursor->of_stream ? SELECT_ROWS "stream = ?4 AND version BETWEEN ?1 AND ?2"
+        &sql, cursor->of_stream ? SELECT_ROWS "stream = ?3 AND version BETWEEN ?1 AND ?2"
                                 : SELECT_ROWS "position BETWEEN ?1 AND ?2");
     if (status == STELE_OK && by_position)
-        status = stele__buffer_add_text(&sql, " AND position > ?7 AND position <= ?8");
+        status = stele__buffer_add_text(&sql, " AND position > ?6 AND position <= ?7");
     if (status == STELE_OK && type_ids != NULL)
         status = add_type_filter(&sql, type_ids, type_count);
     if (status == STELE_OK && by_name)
@@ -66,8 +66,8 @@ stele_status stele__cursor_write_sql(stele_cursor *cursor, const int64_t *type_i
         status = stele__buffer_add_text(&sql, cursor->of_stream ? " ORDER BY version"
                                                                 : " ORDER BY position");
     if (status == STELE_OK)
-        status = stele__buffer_add_text(&sql, read->direction == STELE_BACKWARD ? " DESC LIMIT ?3"
-                                                                                : " LIMIT ?3");
+        status = stele__buffer_add_text(&sql, read->direction == STELE_BACKWARD ? " DESC"
+                                                                                : "");
     if (status == STELE_OK)
         status = stele__buffer_add(&sql, "", 1);
     if (status == STELE_OK)
@@ -85,7 +85,7 @@ stele_status stele__cursor_statement(stele_cursor *cursor, stele__connection *co
         stele_status status = stele__statement_begin(
             connection->database, plain_reads[cursor->of_stream][read->direction], statement_out);
         if (status == STELE_OK && cursor->of_stream)
-            stele__bind_number(*statement_out, 4, cursor->stream_id);
+            stele__bind_number(*statement_out, 3, cursor->stream_id);
         return status;
     }
     stele_status status =
@@ -93,14 +93,14 @@ stele_status stele__cursor_statement(stele_cursor *cursor, stele__connection *co
     if (status != STELE_OK)
         return status;
     if (cursor->of_stream)
-        stele__bind_number(*statement_out, 4, cursor->stream_id);
+        stele__bind_number(*statement_out, 3, cursor->stream_id);
     if (read->category != NULL)
-        stele__bind_text(*statement_out, 5, read->category);
+        stele__bind_text(*statement_out, 4, read->category);
     if (read->prefix != NULL)
-        stele__bind_text(*statement_out, 6, read->prefix);
+        stele__bind_text(*statement_out, 5, read->prefix);
     if (cursor->of_stream && (read->after_position > 0 || read->to_position > 0)) {
-        stele__bind_number(*statement_out, 7, read->after_position);
-        stele__bind_number(*statement_out, 8,
+        stele__bind_number(*statement_out, 6, read->after_position);
+        stele__bind_number(*statement_out, 7,
                            read->to_position > 0 ? read->to_position : INT64_MAX);
     }
     return STELE_OK;

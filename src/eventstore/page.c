@@ -5,7 +5,8 @@
 #include "base/memory.h"
 #include "eventstore/cursor.h"
 
-/* A filtered read scans at most this many positions in one look, however few of them match. */
+/* A filtered read scans at most this many positions in one look, however few of them match, so that
+ * its read transaction is never long. */
 #define SCAN_WINDOW ((int64_t)50000)
 
 static stele_status copy_text(stele__buffer *bytes, const char *text, size_t *at_out)
@@ -169,36 +170,40 @@ static stele_status check_stream_lives(stele_cursor *cursor, stele__connection *
     return status < 0 ? status : STELE_OK;
 }
 
+bool stele__cursor_has_more(const stele_cursor *cursor)
+{
+    return cursor->left > 0 && cursor->lowest <= cursor->highest;
+}
+
 stele_status stele__cursor_fill(stele_cursor *cursor, stele__connection *connection)
 {
     cursor->bytes.size = 0;
     cursor->entry_count = 0;
     cursor->entry_next = 0;
+    if (!stele__cursor_has_more(cursor))
+        return STELE_OK;
     stele_status status = stele__names_begin(connection);
-    if (status == STELE_OK && cursor->of_stream && cursor->first_page_read
-        && cursor->lowest <= cursor->highest)
+    if (status == STELE_OK && cursor->of_stream && cursor->first_page_read)
         status = check_stream_lives(cursor, connection);
+    if (status != STELE_OK)
+        return status;
     cursor->first_page_read = true;
 
-    while (status == STELE_OK && cursor->entry_count == 0 && cursor->left > 0
-           && cursor->lowest <= cursor->highest) {
-        int64_t lowest = cursor->lowest;
-        int64_t highest = cursor->highest;
-        bool windowed = !cursor->dense && !cursor->of_stream && highest - lowest >= SCAN_WINDOW;
-        if (windowed && cursor->read.direction == STELE_FORWARD)
-            highest = lowest + SCAN_WINDOW - 1;
-        else if (windowed)
-            lowest = highest - SCAN_WINDOW + 1;
+    int64_t lowest = cursor->lowest;
+    int64_t highest = cursor->highest;
+    bool windowed = !cursor->dense && !cursor->of_stream && highest - lowest >= SCAN_WINDOW;
+    if (windowed && cursor->read.direction == STELE_FORWARD)
+        highest = lowest + SCAN_WINDOW - 1;
+    else if (windowed)
+        lowest = highest - SCAN_WINDOW + 1;
 
-        stele__statement *statement = NULL;
-        status = stele__cursor_statement(cursor, connection, &statement);
-        if (status != STELE_OK)
-            break;
-        stele__bind_number(statement, 1, lowest);
-        stele__bind_number(statement, 2, highest);
-        stele__bind_number(statement, 3, -1);
-        status = scan_range(cursor, connection, statement, lowest, highest);
-        stele__statement_end(statement);
-    }
+    stele__statement *statement = NULL;
+    status = stele__cursor_statement(cursor, connection, &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_number(statement, 1, lowest);
+    stele__bind_number(statement, 2, highest);
+    status = scan_range(cursor, connection, statement, lowest, highest);
+    stele__statement_end(statement);
     return status;
 }

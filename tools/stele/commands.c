@@ -29,7 +29,7 @@ const command commands[] = {
       .forms = { "" },
       .effect = IMPACT_WRITE,
       .what = "create a store",
-      .details = "The file is readable by its owner alone. It must not exist yet.\n",
+      .details = "The file is readable by its owner alone. It must not exist yet, or be empty.\n",
       .options = { { .name = "if-missing", .what = "leave a store that exists as it is" } },
       .examples = { "stele init -s orders.stele", "stele init --if-missing -s orders.stele",
                     "export STELE_STORE=orders.stele; stele init" },
