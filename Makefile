@@ -167,7 +167,7 @@ tests: $(TESTS) $(HELPERS)
 $(O)/obj/src/%.o: AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/tools/%.o: AREA_CPPFLAGS = $(CODEC_CFLAGS)
 $(O)/obj/examples/%.o: AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS)
-$(O)/obj/docs/%.o: AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS)
+$(O)/obj/docs/%.o: AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/bench/%.o: AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/tests/%.o: AREA_CPPFLAGS = -Isrc -Itests $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(CODEC_CFLAGS) \
                                     $(XXHASH_CFLAGS)

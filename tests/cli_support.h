@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <stele/json.h>
@@ -38,6 +39,7 @@ typedef struct launch {
     const char *const *arguments;
     const char *input;     /**< Standard input; NULL: nothing. */
     size_t input_size;     /**< 0: a string. */
+    int input_from;        /**< A descriptor to have as standard input instead; 0: none. */
     unsigned columns;      /**< Standard output is a terminal so wide; 0: a file. */
     bool no_store;         /**< STELE_STORE isn't set. */
     void (*prepare)(void); /**< Called in the child just before the tool. */
@@ -144,7 +146,8 @@ static inline pid_t start_tool(const launch *how, int output)
     if (child > 0)
         return child;
     put_in_place(output, STDOUT_FILENO);
-    put_in_place(open_in_child(input, O_RDONLY), STDIN_FILENO);
+    put_in_place(how->input_from > 0 ? how->input_from : open_in_child(input, O_RDONLY),
+                 STDIN_FILENO);
     put_in_place(open_in_child(errors, O_WRONLY | O_CREAT | O_TRUNC), STDERR_FILENO);
     become_tool(how);
     return 0;
@@ -180,6 +183,10 @@ static inline ran *run_on_terminal(const launch *how)
     ck_assert_int_eq(unlockpt(master), 0);
     int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
     ck_assert_int_ge(slave, 0);
+    struct termios modes;
+    ck_assert_int_eq(tcgetattr(slave, &modes), 0);
+    modes.c_oflag &= ~(tcflag_t)OPOST; /* what is written arrives as it is */
+    ck_assert_int_eq(tcsetattr(slave, TCSANOW, &modes), 0);
     struct winsize size = { .ws_row = 24, .ws_col = (unsigned short)how->columns };
     ck_assert_int_eq(ioctl(slave, TIOCSWINSZ, &size), 0);
     fcntl(master, F_SETFD, FD_CLOEXEC);

@@ -77,7 +77,40 @@ static bool verify_finds_fault(stele_store *damaged)
 
 typedef enum outcome { UNHARMED, REFUSED, FAILED, FOUND_BY_VERIFY, SILENT } outcome;
 
-/* Look at the damaged file as a user would. */
+/* The size of the line at `text`, with its end. */
+static size_t line_size(const char *text, const char *end)
+{
+    const char *newline = memchr(text, '\n', (size_t)(end - text));
+    return newline == NULL ? (size_t)(end - text) : (size_t)(newline - text) + 1;
+}
+
+/* Whether each record of `now` is one of `original`, in the same order. */
+static bool only_true_records(const log_text *now, const log_text *original)
+{
+    const char *at = now->text, *end = now->text + now->size;
+    const char *from = original->text, *original_end = original->text + original->size;
+    for (size_t size = 0; at < end; at += size) {
+        size = line_size(at, end);
+        if (*at < '0' || *at > '9')
+            continue; /* a fact about a stream or type */
+        size_t size_there = 0;
+        for (; from < original_end; from += size_there) {
+            size_there = line_size(from, original_end);
+            if (size_there == size && memcmp(from, at, size) == 0)
+                break;
+        }
+        if (from == original_end)
+            return false;
+        from += size_there;
+    }
+    return true;
+}
+
+/*
+ * Look at the damaged file as a user would. What the end of a log or stream is said by has no
+ * sum of its own (the last row of a tree), so that an end too early is left to verification; but
+ * a record that never was is never given.
+ */
 static outcome judge_damage(const char *path, const log_text *original)
 {
     stele_options options = read_only();
@@ -85,15 +118,15 @@ static outcome judge_damage(const char *path, const log_text *original)
     if (stele_store_open(path, &options, &damaged) != STELE_OK)
         return REFUSED;
     log_text now = read_log_text(damaged);
-    outcome result = UNHARMED;
-    if (now.status != STELE_OK) {
+    outcome result = SILENT;
+    bool begins_alike =
+        now.size <= original->size && memcmp(now.text, original->text, now.size) == 0;
+    if (now.status != STELE_OK && begins_alike)
         result = FAILED;
-        /* What came before the failure must be as it was. */
-        if (now.size > original->size || memcmp(now.text, original->text, now.size) != 0)
-            result = SILENT;
-    } else if (!same_text(&now, original)) {
-        result = verify_finds_fault(damaged) ? FOUND_BY_VERIFY : SILENT;
-    }
+    else if (now.status == STELE_OK && same_text(&now, original))
+        result = UNHARMED;
+    else if (only_true_records(&now, original) && verify_finds_fault(damaged))
+        result = FOUND_BY_VERIFY;
     stele_store_close(damaged);
     free(now.text);
     return result;
@@ -134,8 +167,9 @@ static void expect_nothing_silent(const int counts[], int flips)
 {
     ck_assert_msg(counts[SILENT] == 0, "%d of %d flips changed what is read, unseen",
                   counts[SILENT], flips);
+    ck_assert_int_le(counts[FOUND_BY_VERIFY], flips / 100);
     /* Most bits are somebody's: were nearly all harmless, nothing would have been tried. */
-    ck_assert_int_gt(counts[REFUSED] + counts[FAILED] + counts[FOUND_BY_VERIFY], flips / 10);
+    ck_assert_int_gt(counts[REFUSED] + counts[FAILED], flips / 10);
 }
 
 START_TEST(flipped_bit_gives_the_original_or_an_error)

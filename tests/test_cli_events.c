@@ -135,7 +135,7 @@ START_TEST(append_refuses_what_the_library_refuses)
     assert_refused(result, 2, "byte 1");
     assert_has(result->err, "--codec raw");
     assert_refused(STELE("append", "s-1", "T", "1", "--meta", "nope"), 2, "metadata");
-    assert_refused(STELE("append", name, "T", "1"), 2, "256");
+    assert_refused(STELE("append", name, "T", "1"), 2, "255 bytes");
     assert_refused(STELE("append", "", "T", "1"), 2, "stream");
     assert_refused(STELE("append", "$stele", "T", "1"), 2, "$");
     assert_refused(STELE("append", "@all", "T", "1"), 2, "@all");

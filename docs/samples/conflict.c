@@ -1,5 +1,5 @@
 /*
- * Two writers, one stream: whoever saw the old version is told, looks again, and tries again.
+ * Two writers, one stream: whoever comes second is told, folds what was missed, and decides again.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,63 +7,82 @@
 
 #include <stele.h>
 
-#define STREAM        "account-7"
-#define ATTEMPTS_MAX  5
-#define OVERDRAFT_MAX 0
+#define STREAM       "account-7"
+#define ATTEMPTS_MAX 5
 
-/* The state that decides: here each event's data is a bare number. */
-static stele_status load_balance(stele_store *store, int64_t *balance_out, int64_t *version_out)
+/* What decides: the fold of the stream, and the version it was folded to. */
+typedef struct account {
+    int64_t balance;
+    int64_t version;
+} account;
+
+/* Each event's data is one JSON number. */
+static stele_status fold(account *account, stele_cursor *cursor)
 {
-    stele_cursor *cursor = NULL;
     const stele_record *record;
-    stele_read read = STELE_READ_INIT;
-    read.stream = STREAM;
-    *balance_out = 0;
-    *version_out = STELE_NO_STREAM;
-
-    stele_status status = stele_store_read(store, &read, &cursor);
-    while (status == STELE_OK && (status = stele_cursor_next(cursor, &record)) == STELE_OK) {
-        stele_json_token number = { .kind = STELE_JSON_NUMBER,
-                                    .text = record->data,
-                                    .size = record->data_size };
+    stele_status status;
+    while ((status = stele_cursor_next(cursor, &record)) == STELE_OK) {
+        stele_json_token token = { .kind = STELE_JSON_NUMBER,
+                                   .text = record->data,
+                                   .size = record->data_size };
         int64_t amount = 0;
-        stele_json_int64(&number, &amount);
-        *balance_out += strcmp(record->type, "deposited") == 0 ? amount : -amount;
-        *version_out = record->version;
+        status = stele_json_int64(&token, &amount);
+        if (status != STELE_OK)
+            return status;
+        account->balance += strcmp(record->type, "deposited") == 0 ? amount : -amount;
+        account->version = record->version;
     }
-    stele_cursor_close(cursor);
-    return status < 0 ? status : STELE_OK;
+    return status == STELE_DONE ? STELE_OK : status;
 }
 
-/* Append `type`, but only to the very version that was looked at. */
-static stele_status append_amount(stele_store *store, const char *type, int64_t amount,
-                                  int64_t expected_version)
+static stele_status load(stele_store *store, account *account)
+{
+    stele_cursor *cursor = NULL;
+    stele_read read = STELE_READ_INIT;
+    read.stream = STREAM;
+    stele_status status = stele_store_read(store, &read, &cursor);
+    if (status == STELE_OK)
+        status = fold(account, cursor);
+    stele_cursor_close(cursor);
+    return status;
+}
+
+/* Append to the very version that `account` was folded to; on a conflict fold what was missed. */
+static stele_status append_or_catch_up(stele_store *store, account *account, const char *type,
+                                       int64_t amount)
 {
     char data[32];
     snprintf(data, sizeof(data), "%" PRId64, amount);
     stele_event event = { .type = type, .data = data, .data_size = strlen(data) };
     stele_append append = STELE_APPEND_INIT;
     append.stream = STREAM;
-    append.expected_version = expected_version;
+    append.expected_version = account->version;
     append.events = &event;
     append.event_count = 1;
-    return stele_store_append(store, &append, NULL);
+
+    stele_appended appended;
+    stele_status status = stele_store_append(store, &append, &appended);
+    if (status != STELE_CONFLICT)
+        return status;
+
+    stele_cursor *missed = NULL;
+    stele_status caught_up = stele_store_read_missed(store, &append, &appended, &missed);
+    if (caught_up == STELE_OK)
+        caught_up = fold(account, missed);
+    stele_cursor_close(missed);
+    return caught_up == STELE_OK ? STELE_CONFLICT : caught_up;
 }
 
-static stele_status withdraw(stele_store *store, int64_t amount)
+static stele_status withdraw(stele_store *store, account *account, int64_t amount)
 {
     stele_status status = STELE_CONFLICT;
     for (int attempt = 0; attempt < ATTEMPTS_MAX && status == STELE_CONFLICT; attempt++) {
-        int64_t balance = 0;
-        int64_t version = 0;
-        status = load_balance(store, &balance, &version);
-        if (status != STELE_OK)
-            break;
-        if (balance - amount < OVERDRAFT_MAX) {
-            printf("refused: %" PRId64 " of %" PRId64 "\n", amount, balance);
-            break;
+        if (account->balance < amount) {
+            printf("refused: %" PRId64 " of %" PRId64 "\n", amount, account->balance);
+            return STELE_OK;
         }
-        status = append_amount(store, "withdrawn", amount, version);
+        status = append_or_catch_up(store, account, "withdrawn", amount);
+        printf("withdraw %" PRId64 ": %s\n", amount, stele_status_name(status));
     }
     return status;
 }
@@ -71,13 +90,19 @@ static stele_status withdraw(stele_store *store, int64_t amount)
 int main(void)
 {
     stele_store *store = NULL;
+    account ours = { 0 };
+    account theirs = { 0 };
     stele_status status = stele_store_open(":memory:", NULL, &store);
     if (status == STELE_OK)
-        status = append_amount(store, "deposited", 100, STELE_NO_STREAM);
+        status = append_or_catch_up(store, &ours, "deposited", 100);
     if (status == STELE_OK)
-        status = withdraw(store, 70);
+        status = load(store, &ours);
     if (status == STELE_OK)
-        status = withdraw(store, 70);
+        status = load(store, &theirs);
+    if (status == STELE_OK)
+        status = withdraw(store, &theirs, 70);
+    if (status == STELE_OK)
+        status = withdraw(store, &ours, 70); /* it believes in a balance of 100 */
     if (status < 0)
         fprintf(stderr, "%s: %s\n", stele_status_text(status), stele_error_text());
     stele_store_close(store);

@@ -7,6 +7,14 @@
 
 #include <stele.h>
 
+#define ATTEMPTS_MAX 3
+
+/* After BUSY nothing was stored; after UNKNOWN_OUTCOME only the next attempt can tell. */
+static bool is_worth_repeating(stele_status status)
+{
+    return status == STELE_BUSY || status == STELE_UNKNOWN_OUTCOME;
+}
+
 static stele_status record_payment(stele_store *store, const char *payment_id)
 {
     const char *data = "{\"amount\":\"99.95\"}";
@@ -17,8 +25,10 @@ static stele_status record_payment(stele_store *store, const char *payment_id)
     append.event_count = 1;
     append.idempotency_key = payment_id;
 
-    stele_appended appended;
-    stele_status status = stele_store_append(store, &append, &appended);
+    stele_appended appended = { 0 };
+    stele_status status = STELE_BUSY;
+    for (int attempt = 0; attempt < ATTEMPTS_MAX && is_worth_repeating(status); attempt++)
+        status = stele_store_append(store, &append, &appended);
     if (status == STELE_OK)
         printf("%s at position %" PRId64 "\n", appended.duplicate ? "found" : "stored",
                appended.first_position);
@@ -31,7 +41,7 @@ int main(void)
     stele_status status = stele_store_open(":memory:", NULL, &store);
     if (status == STELE_OK)
         status = record_payment(store, "payment-4711");
-    if (status == STELE_OK) /* The answer got lost, say, or the process was restarted. */
+    if (status == STELE_OK) /* the answer got lost, say, or the process was restarted */
         status = record_payment(store, "payment-4711");
     if (status < 0)
         fprintf(stderr, "%s: %s\n", stele_status_text(status), stele_error_text());

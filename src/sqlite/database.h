@@ -86,7 +86,10 @@ stele_status stele__database_commit(stele__database *database);
 void stele__database_rollback(stele__database *database);
 bool stele__database_in_transaction(const stele__database *database);
 
-/* Changes when another connection committed; fresh only inside a transaction. */
+/*
+ * Moves with each commit: an own one at once, that of another connection when this one next looks
+ * at the file. No question to the file, so fresh only inside a transaction.
+ */
 uint32_t stele__database_data_version(stele__database *database);
 
 /*

@@ -91,10 +91,13 @@ stele_status stele__write_begin(stele_store *store, stele__connection **connecti
 stele_status stele__write_commit(stele_store *store)
 {
     stele_status status = stele__database_commit(store->writer.database);
-    if (status == STELE_OK)
+    if (status == STELE_OK) {
+        /* Our own commit moved it; what moves it from here is somebody else's. */
+        store->writer.data_version = stele__database_data_version(store->writer.database);
         store->writer.changed = false;
-    else if (status == STELE_UNKNOWN_OUTCOME && !store->memory)
+    } else if (status == STELE_UNKNOWN_OUTCOME && !store->memory) {
         store->writer_broken = true;
+    }
     return status;
 }
 

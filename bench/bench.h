@@ -1,0 +1,141 @@
+/*
+ * What the files of the benchmark share: settings, the workload, races between contenders, and the
+ * table of results. The cases are listed in main.c; the hand-written side is in bare.h.
+ */
+#ifndef STELE_BENCH_BENCH_H
+#define STELE_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stele/eventstore.h>
+
+#define BENCH_ROUNDS_MAX     99
+#define BENCH_CONTENDERS_MAX 6
+
+typedef struct bench_settings {
+    int rounds;
+    bool quick;
+    uint64_t seed;
+} bench_settings;
+
+/* --- support.c: failing, time, chance, files --- */
+
+/* Print why and exit; the folder of the run is removed on the way. */
+_Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Die unless `status` is STELE_OK or STELE_DONE. */
+void bench_expect(stele_status status, const char *doing);
+void *bench_allocate(size_t size);
+double bench_seconds(void);
+
+typedef struct bench_chance {
+    uint64_t state;
+} bench_chance;
+
+uint64_t bench_random(bench_chance *chance);
+uint32_t bench_random_below(bench_chance *chance, uint32_t bound);
+
+/* Make the folder of this run inside `parent`; it is removed at exit, and on an interrupt. */
+void bench_make_folder(const char *parent);
+/* The path of `name` in it, in a buffer that lasts for a few calls. */
+const char *bench_path(const char *name);
+int64_t bench_file_size(const char *name);
+/* Remove what a case has left. */
+void bench_clear_folder(void);
+/* Exit if the user interrupted. */
+void bench_look_for_interrupt(void);
+
+/* --- allocations.c --- */
+
+/* Whether this libc lets allocations be counted. */
+bool bench_can_count_allocations(void);
+/* Calls of malloc, calloc and realloc so far, SQLite's included. */
+uint64_t bench_allocation_count(void);
+
+/* --- workload.c: about 190 bytes of JSON and 30 of metadata, 16 types, 1000 streams --- */
+
+#define BENCH_STREAMS    1000
+#define BENCH_TYPES      16
+#define BENCH_CATEGORIES 8
+#define BENCH_EVENTS     2048 /* different ones, made before the clock runs */
+
+typedef struct bench_workload {
+    stele_event events[BENCH_EVENTS];
+    int types[BENCH_EVENTS]; /* index of each event's type */
+    char streams[BENCH_STREAMS][24];
+    char (*texts)[256];
+    uint64_t payload_bytes; /* of all events together, with their metadata */
+} bench_workload;
+
+extern const char *const bench_types[BENCH_TYPES];
+extern const char *const bench_categories[BENCH_CATEGORIES];
+
+void bench_workload_init(bench_workload *workload, uint64_t seed);
+void bench_workload_dispose(bench_workload *workload);
+
+/* What the next append of a contender is: all contenders draw the same. */
+typedef struct bench_draw {
+    uint32_t stream;
+    const stele_event *events;
+    const int *types;
+    size_t count;
+    const char *key; /* NULL: none */
+} bench_draw;
+
+typedef enum bench_keys { BENCH_KEYS_NONE, BENCH_KEYS_RANDOM, BENCH_KEYS_ASCENDING } bench_keys;
+
+typedef struct bench_source {
+    const bench_workload *workload;
+    bench_chance chance;
+    size_t batch;
+    bench_keys keys;
+    uint64_t key_number;
+    char key[20];
+} bench_source;
+
+void bench_source_init(bench_source *source, const bench_workload *workload, uint64_t seed,
+                       size_t batch, bench_keys keys);
+void bench_draw_next(bench_source *source, bench_draw *draw_out);
+
+/* --- race.c --- */
+
+/* One side of a comparison. */
+typedef struct bench_contender {
+    const char *label;
+    uint64_t (*run)(void *state, uint64_t operations); /* returns the units done */
+    void *state;
+    double rate; /* units a second: the median of the rounds */
+} bench_contender;
+
+/*
+ * Let the contenders run in turn, `slices` times `operations` each in every round, after one slice
+ * that isn't counted. The first one is the one that is judged.
+ */
+void bench_race(const bench_settings *settings, bench_contender *contenders, size_t count,
+                uint64_t operations, int slices);
+
+/* --- results.c --- */
+
+/* One row: what was measured of the first contender, and of those it is compared with. */
+void bench_report(const char *name, const char *unit, const bench_contender *contenders,
+                  size_t count);
+/* A row with one number. */
+void bench_report_value(const char *name, const char *unit, double value);
+void bench_print_header(const bench_settings *settings);
+void bench_print_json(const bench_settings *settings);
+void bench_print_quietly(bool quiet);
+/* Compare with the aims of the table in results.c; the number that is missed. */
+int bench_check_aims(void);
+
+/* --- the cases --- */
+
+void bench_case_append(const bench_settings *settings, const bench_workload *workload);
+void bench_case_keyed(const bench_settings *settings, const bench_workload *workload);
+void bench_case_key_layouts(const bench_settings *settings, const bench_workload *workload);
+void bench_case_replay(const bench_settings *settings, const bench_workload *workload);
+void bench_case_filters(const bench_settings *settings, const bench_workload *workload);
+void bench_case_loads(const bench_settings *settings, const bench_workload *workload);
+void bench_case_memory(const bench_settings *settings, const bench_workload *workload);
+
+#endif

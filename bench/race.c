@@ -1,0 +1,46 @@
+/* Contenders in turn, so that a noisy minute hits all of them. */
+#include <stdlib.h>
+
+#include "bench.h"
+
+static int compare_rates(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double median_of(double *rates, int count)
+{
+    qsort(rates, (size_t)count, sizeof(*rates), compare_rates);
+    return count % 2 == 1 ? rates[count / 2] : (rates[count / 2 - 1] + rates[count / 2]) / 2;
+}
+
+void bench_race(const bench_settings *settings, bench_contender *contenders, size_t count,
+                uint64_t operations, int slices)
+{
+    static double rates[BENCH_CONTENDERS_MAX][BENCH_ROUNDS_MAX];
+    if (count > BENCH_CONTENDERS_MAX)
+        bench_die("%zu contenders, at most %d", count, BENCH_CONTENDERS_MAX);
+
+    for (size_t i = 0; i < count; i++)
+        contenders[i].run(contenders[i].state, operations);
+    for (int round = 0; round < settings->rounds; round++) {
+        double seconds[BENCH_CONTENDERS_MAX] = { 0 };
+        uint64_t units[BENCH_CONTENDERS_MAX] = { 0 };
+        for (int slice = 0; slice < slices; slice++) {
+            for (size_t turn = 0; turn < count; turn++) {
+                /* Nobody always comes after the same neighbour's dirt. */
+                size_t i = (turn + (size_t)(slice + round)) % count;
+                bench_look_for_interrupt();
+                double start = bench_seconds();
+                units[i] += contenders[i].run(contenders[i].state, operations);
+                seconds[i] += bench_seconds() - start;
+            }
+        }
+        for (size_t i = 0; i < count; i++)
+            rates[i][round] = (double)units[i] / seconds[i];
+    }
+    for (size_t i = 0; i < count; i++)
+        contenders[i].rate = median_of(rates[i], settings->rounds);
+}
