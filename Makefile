@@ -256,6 +256,7 @@ $(AMALGAMATION_TESTS): $(O)/tests/amalgamation/%: $(O)/obj/tests/%.o $(O)/obj/te
 
 check: programs tests $(AMALGAMATION_TESTS)
 	@scripts/check.sh --also 'scripts/layers.sh' --also 'scripts/layers.sh --self-test' \
+	    --also 'scripts/samples.sh' --also 'scripts/samples.sh --self-test' \
 	    $(O) $(TESTS) $(AMALGAMATION_TESTS)
 
 ifeq ($(SANITIZE),)

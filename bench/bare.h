@@ -57,7 +57,7 @@ typedef struct bare_reader {
     sqlite3_stmt *all;    /* after ?1 */
     sqlite3_stmt *stream; /* named ?1 */
     sqlite3_stmt *filtered;
-    bool checked; /* verify, name and copy each event */
+    bool checked;    /* verify, name and copy each event */
     char **names[3]; /* of streams, types, codecs, by id */
     struct stele_record *records;
     size_t record_count;

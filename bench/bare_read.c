@@ -33,9 +33,8 @@ void bare_reader_open(bare_reader *reader, const char *name, bool checked)
 {
     *reader = (bare_reader){ .checked = checked };
     reader->handle = bare_connect(name, STELE_DURABILITY_RELAXED, true);
-    reader->all = bare_prepare(reader->handle,
-                               "SELECT " COLUMNS " FROM events WHERE position > ?1"
-                               " ORDER BY position");
+    reader->all = bare_prepare(reader->handle, "SELECT " COLUMNS " FROM events WHERE position > ?1"
+                                               " ORDER BY position");
     reader->stream =
         bare_prepare(reader->handle, "SELECT " COLUMNS " FROM events WHERE stream ="
                                      " (SELECT id FROM streams WHERE name = ?1) ORDER BY version");
@@ -44,8 +43,7 @@ void bare_reader_open(bare_reader *reader, const char *name, bool checked)
                                      " AND type = ?2 ORDER BY position");
     reader->records = bench_allocate(BARE_PAGE_EVENTS * sizeof(*reader->records));
     /* Ids fall, so that the first row says how many there are. */
-    reader->names[0] =
-        load_names(reader->handle, "SELECT id, name FROM streams ORDER BY id DESC");
+    reader->names[0] = load_names(reader->handle, "SELECT id, name FROM streams ORDER BY id DESC");
     reader->names[1] = load_names(reader->handle, "SELECT id, name FROM types ORDER BY id DESC");
     reader->names[2] = load_names(reader->handle, "SELECT id, name FROM codecs ORDER BY id DESC");
 }

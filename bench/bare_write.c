@@ -127,8 +127,8 @@ static void insert_event(bare_writer *writer, const bench_draw *draw, size_t ind
                                 .codec = "json",
                                 .schema_version = 1,
                                 .recorded_at = now };
-        payload_hash = bare_payload_hash(event->data, event->data_size, event->metadata,
-                                         event->metadata_size);
+        payload_hash =
+            bare_payload_hash(event->data, event->data_size, event->metadata, event->metadata_size);
         checksum = bare_row_checksum(&record, flags, payload_hash);
     }
     sqlite3_bind_int64(insert, 1, writer->head);

@@ -25,9 +25,7 @@ void bench_workload_init(bench_workload *workload, uint64_t seed)
     workload->texts = bench_allocate(2 * BENCH_EVENTS * sizeof(workload->texts[0]));
     for (int i = 0; i < BENCH_STREAMS; i++) {
         const char *category = bench_categories[i % BENCH_CATEGORIES];
-        int digits = 17 - (int)strlen(category); /* 18 characters in all */
-        snprintf(workload->streams[i], sizeof(workload->streams[i]), "%s-%0*d", category, digits,
-                 i);
+        snprintf(workload->streams[i], sizeof(workload->streams[i]), "%s-%010d", category, i);
     }
     for (int i = 0; i < BENCH_EVENTS; i++) {
         char *data = workload->texts[2 * i];

@@ -77,9 +77,9 @@ static inline stele_status print_checkpoint(FILE *out, stele_store *source, cons
 {
     stele_checkpoint checkpoint = { 0 };
     stele_status status = stele_checkpoint_load(source, name, &checkpoint);
-    if (status == STELE_OK)
-        fprintf(out, "checkpoint %s %d %" PRId64 " %" PRId64 "\n", name, (int)checkpoint.found,
-                checkpoint.position, checkpoint.saved_at);
+    if (status == STELE_OK && checkpoint.found)
+        fprintf(out, "checkpoint %s %" PRId64 " %" PRId64 "\n", name, checkpoint.position,
+                checkpoint.saved_at);
     return status;
 }
 

@@ -5,6 +5,8 @@
 
 #include "cli_support.h"
 
+#include <poll.h>
+
 #define COUNTS "lines\t%d\nappended\t%d\nduplicates\t%d\nrejected\t%d\n"
 
 /* It ended with `code` and these counts. */
@@ -284,7 +286,7 @@ START_TEST(interrupted_import_keeps_whole_batches_and_goes_on_when_repeated)
     close(ends[0]);
     write_lines(ends[1], 0, 250);
     while (head_now() < 200)
-        usleep(10000);
+        poll(NULL, 0, 10);
     ck_assert_int_eq(kill(child, SIGINT), 0);
     ck_assert_int_eq(wait_for(child), 130);
     close(ends[1]);

@@ -10,7 +10,7 @@
 
 #define STREAMS_HEADER "stream\tversion\tevents\tstate\tfirst\tlast\tbytes\n"
 #define DESK           "desk-7\t1\t1\tactive\t2026-05-17T09:33:00Z\t2026-05-17T09:33:00Z\t0\n"
-#define LOAN_1         "loan-1\t3\t3\tactive\t2026-05-17T09:30:00.25Z\t2026-05-17T09:34:00Z\t50\n"
+#define LOAN_1         "loan-1\t3\t3\tactive\t2026-05-17T09:30:00.25Z\t2026-05-17T09:34:00Z\t51\n"
 #define LOAN_2         "loan-2\t1\t1\tactive\t2026-05-17T09:31:00Z\t2026-05-17T09:31:00Z\t1\n"
 
 /* --- Lists --- */
@@ -54,7 +54,7 @@ START_TEST(streams_are_the_same_rows_in_json)
                "\"first\":\"2026-05-17T09:33:00Z\",\"last\":\"2026-05-17T09:33:00Z\",\"bytes\":0}\n"
                "{\"stream\":\"loan-1\",\"version\":3,\"events\":3,\"state\":\"active\","
                "\"first\":\"2026-05-17T09:30:00.25Z\",\"last\":\"2026-05-17T09:34:00Z\","
-               "\"bytes\":50}\n");
+               "\"bytes\":51}\n");
     const ran *json = STELE("streams", "-o", "json");
     assert_json(json->out);
     for (char *line = strtok(result->out, "\n"); line != NULL; line = strtok(NULL, "\n"))
@@ -195,7 +195,7 @@ START_TEST(a_store_that_another_process_writes_for_too_long_is_busy)
     ck_assert_int_eq(stele_transaction_begin(store, &transaction), STELE_OK);
 
     const ran *result = STELE("append", "s-1", "T");
-    assert_refused(result, 5, "");
+    assert_refused(result, 5, "lock");
     assert_has(result->err, "hint: another process is writing; try again\n");
     assert_code(STELE("read", "@all"), 0);
 

@@ -351,6 +351,35 @@ START_TEST(index_entry_that_points_to_another_event_is_corrupt)
 }
 END_TEST
 
+/* The index leads, between two versions of one stream, to a version of another: that row is whole,
+ * and its version would fit. */
+START_TEST(index_that_leads_into_another_stream_is_corrupt)
+{
+    make_rich_file();
+    open_in_file();
+    fill_stream("c-1", 2);
+    close_store();
+    int64_t root = sql_number(store_path(), "SELECT rootpage FROM sqlite_schema"
+                                            " WHERE name = 'sqlite_autoindex_events_1'");
+    file_copy file = load_file(store_path());
+    /* The leaf's cells in order: a-1 1 to 3, b-1 1 and 2, c-1 1 to 3. */
+    unsigned char *pointers = file.data + (root - 1) * 4096 + 8;
+    memcpy(pointers + 2 * 6, pointers + 2 * 1, 2);
+    save_file(store_path(), file.data, file.size);
+    free(file.data);
+    open_in_file();
+    stele_read read = STELE_READ_INIT;
+    read.stream = "c-1";
+
+    stele_cursor *cursor = open_read(&read);
+    const stele_record *record = next_record(cursor);
+    ck_assert_int_eq(record->version, 1);
+    assert_status(stele_cursor_next(cursor, &record), STELE_CORRUPT);
+    assert_reason_has("position 3");
+    stele_cursor_close(cursor);
+}
+END_TEST
+
 START_TEST(deleted_row_is_a_hole_in_the_positions)
 {
     make_rich_file();
@@ -401,6 +430,7 @@ int main(void)
                         (int)COUNT_OF(fact_damages));
     tcase_add_test(tests, version_lost_by_the_index_is_a_hole_in_its_stream);
     tcase_add_test(tests, index_entry_that_points_to_another_event_is_corrupt);
+    tcase_add_test(tests, index_that_leads_into_another_stream_is_corrupt);
     tcase_add_test(tests, deleted_row_is_a_hole_in_the_positions);
     tcase_add_test(tests, first_row_deleted_is_a_hole_too);
     return run_suite(suite);

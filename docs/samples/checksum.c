@@ -6,25 +6,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
 #include <sqlite3.h>
 #include <stele.h>
 #include <xxhash.h>
 
 #define BLOCK 1024
 
-typedef struct digest {
+typedef struct row_digest {
     uint64_t seed;
     size_t size;
     unsigned char block[BLOCK];
-} digest;
+} row_digest;
 
-static void fold(digest *digest)
+static void fold(row_digest *digest)
 {
     digest->seed = XXH3_64bits_withSeed(digest->block, digest->size, digest->seed);
     digest->size = 0;
 }
 
-static void add_number(digest *digest, int64_t number)
+static void add_number(row_digest *digest, int64_t number)
 {
     if (BLOCK - digest->size < 8)
         fold(digest);
@@ -32,7 +33,7 @@ static void add_number(digest *digest, int64_t number)
         digest->block[digest->size++] = (unsigned char)((uint64_t)number >> (8 * i));
 }
 
-static void add_bytes(digest *digest, const void *bytes, size_t size)
+static void add_bytes(row_digest *digest, const void *bytes, size_t size)
 {
     add_number(digest, (int64_t)size);
     if (size > BLOCK - digest->size)
@@ -46,7 +47,7 @@ static void add_bytes(digest *digest, const void *bytes, size_t size)
 }
 
 /* A column as bytes; NULL has none. */
-static void add_column(digest *digest, sqlite3_stmt *row, int column)
+static void add_column(row_digest *digest, sqlite3_stmt *row, int column)
 {
     const void *bytes = sqlite3_column_blob(row, column);
     add_bytes(digest, bytes == NULL ? "" : bytes, (size_t)sqlite3_column_bytes(row, column));
@@ -60,6 +61,13 @@ static uint64_t hash_payload(sqlite3_stmt *row, int data, int metadata)
                                 (size_t)sqlite3_column_bytes(row, metadata), seed);
 }
 
+static void print_bytes(const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        printf("%s%02x%s", i % 16 == 0 ? "  " : " ", (unsigned)bytes[i],
+               i % 16 == 15 || i == size - 1 ? "\n" : "");
+}
+
 static const char select_row[] =
     "SELECT e.position, s.name, e.version, t.name, e.schema_version, c.name, e.recorded_at,"
     " e.occurred_at, e.flags, e.payload_hash, e.checksum, e.data, e.metadata"
@@ -71,7 +79,7 @@ static bool check_row(sqlite3_stmt *row)
 {
     enum { POSITION, STREAM, VERSION, TYPE, SCHEMA, CODEC, RECORDED, OCCURRED, FLAGS, HASH };
     enum { CHECKSUM = HASH + 1, DATA, METADATA };
-    digest digest = { 0 };
+    row_digest digest = { 0 };
     uint64_t payload_hash = hash_payload(row, DATA, METADATA);
     add_number(&digest, sqlite3_column_int64(row, POSITION));
     add_column(&digest, row, STREAM);
@@ -84,12 +92,11 @@ static bool check_row(sqlite3_stmt *row)
     add_number(&digest, sqlite3_column_int64(row, OCCURRED));
     add_number(&digest, sqlite3_column_int64(row, FLAGS));
     add_number(&digest, (int64_t)payload_hash);
-    size_t size = digest.size;
-    fold(&digest);
-
     printf("payload_hash %016" PRIx64 "\n", payload_hash);
-    printf("digest       %zu bytes\n", size);
-    printf("checksum     %016" PRIx64 " = %" PRId64 "\n", digest.seed, (int64_t)digest.seed);
+    printf("digest of %zu bytes\n", digest.size);
+    print_bytes(digest.block, digest.size);
+    fold(&digest);
+    printf("checksum %016" PRIx64 ", stored as %" PRId64 "\n", digest.seed, (int64_t)digest.seed);
     return (int64_t)payload_hash == sqlite3_column_int64(row, HASH)
            && (int64_t)digest.seed == sqlite3_column_int64(row, CHECKSUM);
 }

@@ -11,13 +11,13 @@
 #define ATTEMPTS_MAX 5
 
 /* What decides: the fold of the stream, and the version it was folded to. */
-typedef struct account {
+typedef struct account_state {
     int64_t balance;
     int64_t version;
-} account;
+} account_state;
 
 /* Each event's data is one JSON number. */
-static stele_status fold(account *account, stele_cursor *cursor)
+static stele_status fold(account_state *account, stele_cursor *cursor)
 {
     const stele_record *record;
     stele_status status;
@@ -35,7 +35,7 @@ static stele_status fold(account *account, stele_cursor *cursor)
     return status == STELE_DONE ? STELE_OK : status;
 }
 
-static stele_status load(stele_store *store, account *account)
+static stele_status load(stele_store *store, account_state *account)
 {
     stele_cursor *cursor = NULL;
     stele_read read = STELE_READ_INIT;
@@ -48,7 +48,7 @@ static stele_status load(stele_store *store, account *account)
 }
 
 /* Append to the very version that `account` was folded to; on a conflict fold what was missed. */
-static stele_status append_or_catch_up(stele_store *store, account *account, const char *type,
+static stele_status append_or_catch_up(stele_store *store, account_state *account, const char *type,
                                        int64_t amount)
 {
     char data[32];
@@ -73,7 +73,7 @@ static stele_status append_or_catch_up(stele_store *store, account *account, con
     return caught_up == STELE_OK ? STELE_CONFLICT : caught_up;
 }
 
-static stele_status withdraw(stele_store *store, account *account, int64_t amount)
+static stele_status withdraw(stele_store *store, account_state *account, int64_t amount)
 {
     stele_status status = STELE_CONFLICT;
     for (int attempt = 0; attempt < ATTEMPTS_MAX && status == STELE_CONFLICT; attempt++) {
@@ -90,8 +90,8 @@ static stele_status withdraw(stele_store *store, account *account, int64_t amoun
 int main(void)
 {
     stele_store *store = NULL;
-    account ours = { 0 };
-    account theirs = { 0 };
+    account_state ours = { 0 };
+    account_state theirs = { 0 };
     stele_status status = stele_store_open(":memory:", NULL, &store);
     if (status == STELE_OK)
         status = append_or_catch_up(store, &ours, "deposited", 100);

@@ -8,13 +8,13 @@
 #include <stele.h>
 
 /* The text still to be read; a program would rather hold a FILE here. */
-typedef struct input {
+typedef struct text_input {
     const char *text;
-} input;
+} text_input;
 
 static stele_status read_input(void *context, void *buffer, size_t capacity, size_t *size_out)
 {
-    input *input = context;
+    text_input *input = context;
     size_t size = strlen(input->text);
     *size_out = size < capacity ? size : capacity;
     memcpy(buffer, input->text, *size_out);
@@ -30,7 +30,7 @@ static void report_bad_line(void *context, uint64_t line, const char *reason)
 
 static stele_status import_lines(stele_store *store, const char *text)
 {
-    input input = { .text = text };
+    text_input input = { .text = text };
     stele_imported imported;
     stele_import import = STELE_IMPORT_INIT;
     import.source = "orders.jsonl"; /* so that a second run adds nothing */

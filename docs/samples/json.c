@@ -7,14 +7,14 @@
 
 #include <stele.h>
 
-typedef struct payment {
+typedef struct payment_data {
     char payer[64];
     int64_t cents;
-} payment;
+} payment_data;
 
 /* The value after a key of the outer object. What isn't wanted is skipped, and still checked. */
 static stele_status read_member(stele_json_reader *reader, const stele_json_token *key,
-                                payment *payment)
+                                payment_data *payment)
 {
     stele_json_token value;
     bool payer = stele_json_equals(key, "payer");
@@ -28,7 +28,7 @@ static stele_status read_member(stele_json_reader *reader, const stele_json_toke
     return stele_json_int64(&value, &payment->cents);
 }
 
-static stele_status read_payment(const char *text, size_t size, payment *payment)
+static stele_status read_payment(const char *text, size_t size, payment_data *payment)
 {
     stele_json_reader *reader = NULL;
     stele_json_token token;
@@ -50,7 +50,7 @@ int main(void)
         "{\"payer\":\"Ada\",\"payer\":\"Bob\"}",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        payment payment = { 0 };
+        payment_data payment = { 0 };
         stele_status status = read_payment(texts[i], strlen(texts[i]), &payment);
         if (status == STELE_OK)
             printf("%s pays %" PRId64 "\n", payment.payer, payment.cents);

@@ -115,6 +115,21 @@ static stele_status fail_with_hole(const stele_cursor *cursor, int64_t number)
     return stele__fail(STELE_CORRUPT, "position %" PRId64 " is missing", number);
 }
 
+/* A damaged tree can lead to a row that is whole, but of another place. */
+static stele_status check_place(const stele_cursor *cursor, const stele__row *row, int64_t number)
+{
+    int64_t expected = cursor->read.direction == STELE_BACKWARD ? cursor->highest : cursor->lowest;
+    if (number < cursor->lowest || number > cursor->highest
+        || (cursor->of_stream && row->stream != cursor->stream_id))
+        return stele__fail(STELE_CORRUPT,
+                           "the file leads from %s %" PRId64 " to position %" PRId64
+                           ", which is elsewhere",
+                           cursor->of_stream ? "version" : "position", expected, row->position);
+    if (cursor->dense && number != expected)
+        return fail_with_hole(cursor, expected);
+    return STELE_OK;
+}
+
 /* Scan from one end of the range towards the other; what was scanned leaves the range. */
 static stele_status scan_range(stele_cursor *cursor, stele__connection *connection,
                                stele__statement *statement, int64_t lowest, int64_t highest)
@@ -128,10 +143,9 @@ static stele_status scan_range(stele_cursor *cursor, stele__connection *connecti
         if (status != STELE_OK)
             return status;
         int64_t number = cursor->of_stream ? row.version : row.position;
-        int64_t expected = backward ? cursor->highest : cursor->lowest;
-        if (cursor->dense && number != expected)
-            return fail_with_hole(cursor, expected);
-        status = take_row(cursor, connection, &row, &enough);
+        status = check_place(cursor, &row, number);
+        if (status == STELE_OK)
+            status = take_row(cursor, connection, &row, &enough);
         if (status != STELE_OK)
             return status;
         if (backward)

@@ -55,7 +55,8 @@ void buffer_add_string(buffer *to, const char *string)
     buffer_add(to, string, strlen(string));
 }
 
-static void format_arguments(buffer *to, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void format_arguments(buffer *to, const char *format,
+                                                                   va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);

@@ -26,15 +26,15 @@ typedef enum impact {
 /** An option. */
 typedef struct option_spec {
     const char *name;    /**< Long, without dashes. */
-    char letter;         /**< 0: none. */
     const char *value;   /**< What help calls its value; NULL for a switch. */
     const char *choices; /**< The values it takes, with blanks between; NULL: any. */
-    unsigned forms;      /**< Of which forms of the verb, as bits; 0: of all. */
-    bool open;           /**< It takes other values than `choices` too. */
-    unsigned group;      /**< Of a verb's options with the same number one may be given; 0: none. */
+    const char *what;
+    unsigned forms; /**< Of which forms of the verb, as bits; 0: of all. */
+    unsigned group; /**< Of a verb's options with the same number one may be given; 0: none. */
+    char letter;    /**< 0: none. */
+    bool open;      /**< It takes other values than `choices` too. */
     bool repeats;
     bool hidden;
-    const char *what;
 } option_spec;
 
 /** A verb. */

@@ -179,7 +179,7 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
-static bool set_format(tool *of, const char *name)
+static void set_format(tool *of, const char *name)
 {
     of->format_given = true;
     if (strcmp(name, "table") == 0)
@@ -190,12 +190,11 @@ static bool set_format(tool *of, const char *name)
         of->out.format = OUTPUT_JSON;
     else
         of->out.format = OUTPUT_JSONL;
-    return true;
 }
 
 static bool take_option(tool *of, const option_spec *spec, const char *value)
 {
-    if (spec->choices != NULL && !spec->open && !is_choice(spec->choices, value)) {
+    if (value != NULL && spec->choices != NULL && !spec->open && !is_choice(spec->choices, value)) {
         buffer kind = { 0 };
         buffer_format(&kind, "value of --%s", spec->name);
         report_unknown(kind.bytes, value, spec->choices);
@@ -204,8 +203,8 @@ static bool take_option(tool *of, const option_spec *spec, const char *value)
     }
     if (strcmp(spec->name, "store") == 0)
         of->store_path = value;
-    else if (strcmp(spec->name, "output") == 0)
-        return set_format(of, value);
+    else if (strcmp(spec->name, "output") == 0 && value != NULL)
+        set_format(of, value);
     else if (strcmp(spec->name, "immutable") == 0)
         of->immutable = true;
 
@@ -282,21 +281,13 @@ static bool check_groups(const tool *of)
     return true;
 }
 
-parse_result parse_command_line(tool *of, int argc, char **argv)
+/* Read all arguments, of which `verb_at` is the verb. @return False when one was refused. */
+static bool read_arguments(tool *of, int argc, char **argv, int verb_at)
 {
-    int verb_at = find_verb(argc, argv);
-    const char *name = verb_at < argc ? argv[verb_at] : NULL;
-    if (name != NULL) {
-        of->verb = find_command(name);
-        if (of->verb == NULL) {
-            report_unknown_verb(name);
-            return PARSE_WRONG;
-        }
-    }
-
+    const char *verb = verb_at < argc ? argv[verb_at] : NULL;
+    bool verb_skipped = false;
     option_tables tables;
     make_tables(&tables, of->verb);
-    bool verb_skipped = false;
     opterr = 0;
     for (;;) {
         int at = optind;
@@ -305,24 +296,36 @@ parse_result parse_command_line(tool *of, int argc, char **argv)
             break;
         if (result == ':' || result == '?') {
             report_wrong_option(of, &tables, result, argv[at < argc ? at : argc - 1]);
-            return PARSE_WRONG;
+            return false;
         }
         if (result != 1) {
             if (!take_option(of, spec_of(&tables, result), optarg))
-                return PARSE_WRONG;
-        } else if (!verb_skipped && optarg == name) {
+                return false;
+        } else if (!verb_skipped && optarg == verb) {
             verb_skipped = true;
         } else {
             take_operand(of, optarg);
         }
     }
-    for (; optind < argc; optind++) {
+    for (; optind < argc; optind++) { /* what is after two dashes */
         if (verb_skipped || optind != verb_at)
             take_operand(of, argv[optind]);
-        else
-            verb_skipped = true;
     }
+    return true;
+}
 
+parse_result parse_command_line(tool *of, int argc, char **argv)
+{
+    int verb_at = find_verb(argc, argv);
+    if (verb_at < argc) {
+        of->verb = find_command(argv[verb_at]);
+        if (of->verb == NULL) {
+            report_unknown_verb(argv[verb_at]);
+            return PARSE_WRONG;
+        }
+    }
+    if (!read_arguments(of, argc, argv, verb_at))
+        return PARSE_WRONG;
     if (was_given(of, "help"))
         return PARSE_HELP;
     if (was_given(of, "version"))

@@ -21,7 +21,8 @@ void report_progress_end(void)
     progress_shown = false;
 }
 
-static void write_line(const char *label, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void write_line(const char *label, const char *format,
+                                                             va_list arguments)
 {
     char text[4096];
     int size = vsnprintf(text, sizeof(text), format, arguments);

@@ -47,6 +47,17 @@ const char *store_path(const tool *of)
     return NULL;
 }
 
+void report_unopened(const char *path, stele_status status)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    const char *text = stele_error_text();
+    bool is_named = strstr(text, name) != NULL;
+    report_error("%s%s%s", is_named ? "" : path, is_named ? "" : ": ", text);
+    if (status == STELE_BUSY)
+        report_hint("another process is writing; try again");
+}
+
 /* Whether the folder of `path` can't be written to: then SQLite has no place for its -shm. */
 static bool is_in_fixed_folder(const char *path)
 {
@@ -59,19 +70,6 @@ static bool is_in_fixed_folder(const char *path)
     bool fixed = access(folder.bytes, W_OK) != 0;
     buffer_dispose(&folder);
     return fixed;
-}
-
-static exit_code report_unopened(const tool *of, const char *path, stele_status status)
-{
-    report_error("%s", stele_error_text());
-    if (status == STELE_NOT_FOUND)
-        report_hint("stele init -s %s", shell_word(path));
-    else if (status == STELE_BUSY)
-        report_hint("another process is writing; try again");
-    else if (of->verb->effect == IMPACT_LOOK && !of->immutable && status != STELE_CORRUPT
-             && is_in_fixed_folder(path))
-        report_hint("its folder can't be written to: if nobody writes the store, add --immutable");
-    return exit_code_of(status);
 }
 
 exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **store_out)
@@ -93,5 +91,12 @@ exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **stor
     if (event_size_max > 0)
         options.event_size_max = event_size_max;
     stele_status status = stele_store_open(path, &options, store_out);
-    return status == STELE_OK ? EXIT_OK : report_unopened(of, path, status);
+    if (status == STELE_OK)
+        return EXIT_OK;
+    report_unopened(path, status);
+    if (status == STELE_NOT_FOUND)
+        report_hint("stele init -s %s", shell_word(path));
+    else if (status == STELE_UNSUPPORTED && look_only && !of->immutable && is_in_fixed_folder(path))
+        report_hint("its folder can't be written to: if nobody writes the store, add --immutable");
+    return exit_code_of(status);
 }

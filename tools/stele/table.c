@@ -124,7 +124,7 @@ static void write_header(output *out, const size_t *widths)
 
 bool table_flush(output *out)
 {
-    size_t widths[OUTPUT_COLUMNS_MAX];
+    size_t widths[OUTPUT_COLUMNS_MAX] = { 0 };
     fit_columns(out, widths);
     if (!out->header_written)
         write_header(out, widths);

@@ -50,6 +50,9 @@ struct tool {
  */
 exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **store_out);
 
+/** Say why the store at `path` could not be opened. */
+void report_unopened(const char *path, stele_status status);
+
 /** The path of the store, or NULL: then it was reported that there is none. */
 const char *store_path(const tool *of);
 

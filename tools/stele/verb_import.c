@@ -12,6 +12,7 @@
 #include "options.h"
 #include "tool.h"
 
+#define MIB             UINT64_C(1048576)
 #define BATCH_SIZE_MAX  1000000
 #define LINES_PER_EVENT 4 /* A line may be so many times as long as its event. */
 
@@ -32,7 +33,7 @@ static int check_progress(void *context, const stele_imported *so_far)
 {
     const input *from = context;
     report_progress("%s: %" PRIu64 " lines, %" PRIu64 " MiB", from->name, so_far->lines,
-                    so_far->bytes / (1024 * 1024));
+                    so_far->bytes / MIB);
     return was_interrupted();
 }
 

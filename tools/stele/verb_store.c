@@ -1,6 +1,7 @@
 /*
  * init and info: a store as a whole.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -48,11 +49,10 @@ static stele_status count_types(stele_store *store, int64_t *count_out)
 static const char *guarantees_of(const stele_store_info *info)
 {
     static char words[160];
-    if (info->memory)
-        return "";
-    strcpy(words, info->durability == STELE_DURABILITY_FULL ? "durable " : "");
-    strcat(words, "atomic_batches dense_positions dense_versions checksums many_processes ");
-    strcat(words, info->wal_reset == STELE_WAL_RESET_FIXED ? "safe_transfer" : "guarded_transfer");
+    snprintf(words, sizeof(words), "%s%s %s",
+             info->durability == STELE_DURABILITY_FULL ? "durable " : "",
+             "atomic_batches dense_positions dense_versions checksums many_processes",
+             info->wal_reset == STELE_WAL_RESET_FIXED ? "safe_transfer" : "guarded_transfer");
     return words;
 }
 
@@ -103,8 +103,10 @@ static exit_code init_existing(tool *of, const char *path)
     options.read_only = true;
     stele_store *store = NULL;
     stele_status status = stele_store_open(path, &options, &store);
-    if (status != STELE_OK)
-        return report_status(status);
+    if (status != STELE_OK) {
+        report_unopened(path, status);
+        return exit_code_of(status);
+    }
 
     exit_code code = EXIT_USAGE;
     if (option_given(of, "if-missing")) {
@@ -129,7 +131,11 @@ exit_code run_init(tool *of)
 
     stele_store *store = NULL;
     stele_status status = stele_store_open(path, NULL, &store);
-    exit_code code = status == STELE_OK ? print_info(of, store) : report_status(status);
+    if (status != STELE_OK) {
+        report_unopened(path, status);
+        return exit_code_of(status);
+    }
+    exit_code code = print_info(of, store);
     stele_store_close(store);
     return code;
 }
