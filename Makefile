@@ -85,7 +85,9 @@ files_with = $(if $(2),$(shell grep -lE '$(1)' $(2)))
 includes = $(call files_with,^ *. *include *[<"]($(1)),$(2))
 
 # A test that keeps to the public headers also runs against the amalgamation.
-OUTSIDER_TESTS := $(filter-out $(call includes,[a-z]+/[a-z_]+[.]h",$(TEST_SOURCES)),$(TEST_SOURCES))
+# Those of the tool run the same tool either way.
+OUTSIDER_TESTS := $(filter-out $(call includes,[a-z]+/[a-z_]+[.]h",$(TEST_SOURCES)) tests/test_cli%, \
+    $(TEST_SOURCES))
 THREADED_TESTS := $(call files_with,pthread,$(TEST_SOURCES))
 
 # --- flags ---------------------------------------------------------------------------------------

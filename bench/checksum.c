@@ -6,10 +6,17 @@
 
 #include "bare.h"
 
+/* Written out: compilers join these stores into one. */
 static unsigned char *put_number(unsigned char *out, uint64_t number)
 {
-    for (int i = 0; i < 8; i++)
-        out[i] = (unsigned char)(number >> (8 * i));
+    out[0] = (unsigned char)number;
+    out[1] = (unsigned char)(number >> 8);
+    out[2] = (unsigned char)(number >> 16);
+    out[3] = (unsigned char)(number >> 24);
+    out[4] = (unsigned char)(number >> 32);
+    out[5] = (unsigned char)(number >> 40);
+    out[6] = (unsigned char)(number >> 48);
+    out[7] = (unsigned char)(number >> 56);
     return out + 8;
 }
 

@@ -11,7 +11,8 @@
 #   <!-- output: PATH.c --> it is what the program made of PATH.c prints
 #
 # A block of C without one is an error. So is `test_x/name` when tests/test_x.c has no test of that
-# name, and a link to a file that doesn't exist. Programs are those of $STELE_BUILD, or of build/.
+# name, a link to a file that doesn't exist, and a public function that docs/api-card.md lacks.
+# Programs are those of $STELE_BUILD, or of build/.
 set -euo pipefail
 
 # Print a line for each block: MARKDOWN:LINE, kind, path, file with the block. C without a comment
@@ -96,6 +97,18 @@ check_links() { # MARKDOWN...
     return "$bad"
 }
 
+# Each public function is on the card.
+check_card() { # CARD
+    local bad=0 function
+    [ -f "$1" ] || return 0
+    while IFS= read -r function; do
+        grep -qF "$function" "$1" && continue
+        echo "$1: lacks $function)"
+        bad=1
+    done < <(grep -h -A1 '^STELE_API' include/stele/*.h | grep -oE 'stele_[a-z0-9_]+[(]' | sort -u)
+    return "$bad"
+}
+
 check_tree() { # ROOT; prints what differs
     local bad=0 where kind path block
     local -a markdown
@@ -106,6 +119,7 @@ check_tree() { # ROOT; prints what differs
     done < <(cut_blocks "$work" "${markdown[@]}")
     check_test_names "${markdown[@]}" || bad=1
     check_links "${markdown[@]}" || bad=1
+    check_card docs/api-card.md || bad=1
     return "$bad"
 }
 
@@ -122,6 +136,9 @@ self_test() {
     printf '%s\n' '<!-- sample: file.c -->' '```c' one two three '```' \
         '<!-- part of: file.c -->' '```c' two '```' '```sh' anything '```' \
         '<!-- output: file.c -->' '```text' out '```' '`test_a/it_holds` [link](file.c)' >"$tree/a.md"
+    mkdir -p "$tree/include/stele" "$tree/docs"
+    echo 'STELE_API int stele_thing_do(int number);' >"$tree/include/stele/thing.h"
+    echo '`stele_thing_do(number)`' >"$tree/docs/api-card.md"
     (check_tree "$tree") || { echo "samples.sh: true documentation is refused" && bad=1; }
 
     while IFS= read -r text; do
@@ -140,6 +157,9 @@ self_test() {
 `test_a/it_does_not`
 [link](none.c)
 DIFFERENCES
+    rm "$tree/a.md"
+    echo '`stele_thing(number)`' >"$tree/docs/api-card.md"
+    ! (check_tree "$tree") >/dev/null || { echo "samples.sh: a poor card is not found" && bad=1; }
     return "$bad"
 }
 

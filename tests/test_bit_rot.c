@@ -42,7 +42,7 @@ static void make_large_file(void)
     stele_event large = { .type = "enlarged", .data = data, .data_size = sizeof(data) };
     assert_status(append_event("large-1", &large), STELE_OK);
     for (int i = 0; i < 120; i++) {
-        char stream[16], key[16];
+        char stream[32], key[32];
         snprintf(stream, sizeof(stream), "many-%d", i % 5);
         snprintf(key, sizeof(key), "key-many-%d", i);
         large.data_size = (size_t)i * 5 + 1;

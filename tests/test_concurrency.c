@@ -20,8 +20,15 @@ typedef struct worker {
 } worker;
 
 static worker crew[CREW_MAX];
+static stele_store *own_stores[CREW_MAX]; /* Where each has a handle; else all use `store`. */
 static pthread_barrier_t start_line;
 static atomic_bool stopping;
+
+static void pause_ms(long milliseconds)
+{
+    struct timespec moment = { .tv_nsec = milliseconds * 1000 * 1000 };
+    nanosleep(&moment, NULL);
+}
 
 static void note(worker *self, stele_status status)
 {
@@ -35,8 +42,7 @@ static void start_crew(int count, void *(*work)(void *worker))
     atomic_store(&stopping, false);
     ck_assert_int_eq(pthread_barrier_init(&start_line, NULL, (unsigned)count), 0);
     for (int i = 0; i < count; i++) {
-        stele_store *kept = crew[i].store;
-        crew[i] = (worker){ .index = i, .store = kept != NULL ? kept : store };
+        crew[i] = (worker){ .index = i, .store = own_stores[i] != NULL ? own_stores[i] : store };
         ck_assert_int_eq(pthread_create(&crew[i].thread, NULL, work, &crew[i]), 0);
     }
 }
@@ -54,14 +60,14 @@ static void open_store_each(int count)
     stele_options options = STELE_OPTIONS_INIT;
     options.busy_timeout_ms = 60000;
     for (int i = 0; i < count; i++)
-        crew[i].store = open_path(store_path(), &options);
+        own_stores[i] = open_path(store_path(), &options);
 }
 
 static void close_store_each(int count)
 {
     for (int i = 0; i < count; i++) {
-        stele_store_close(crew[i].store);
-        crew[i].store = NULL;
+        stele_store_close(own_stores[i]);
+        own_stores[i] = NULL;
     }
 }
 
@@ -212,6 +218,7 @@ static void *watch_the_end(void *context)
         stele_cursor_close(cursor);
         if (self->status != STELE_OK)
             break;
+        pause_ms(1);
     }
     return NULL;
 }
@@ -329,8 +336,7 @@ START_TEST(calls_end_with_closed_when_the_store_is_closed_under_them)
     fill_stream("a-1", 10);
     stele_cursor *keeper = open_read(NULL);
     start_crew(CALLERS, call_until_closed);
-    struct timespec moment = { .tv_nsec = 30 * 1000 * 1000 };
-    nanosleep(&moment, NULL);
+    pause_ms(30);
 
     close_store();
     join_crew(CALLERS);
@@ -339,8 +345,6 @@ START_TEST(calls_end_with_closed_when_the_store_is_closed_under_them)
         ck_assert_msg(crew[i].status == STELE_CLOSED, "%s: %s", stele_status_name(crew[i].status),
                       crew[i].reason);
     stele_cursor_close(keeper);
-    for (int i = 0; i < CALLERS; i++)
-        crew[i].store = NULL;
 }
 END_TEST
 
@@ -357,8 +361,7 @@ START_TEST(appenders_that_wait_for_a_transaction_are_told_of_the_close)
     enum { WAITING = 4 };
     stele_transaction *transaction = begin();
     start_crew(WAITING, wait_for_the_writer);
-    struct timespec moment = { .tv_nsec = 30 * 1000 * 1000 };
-    nanosleep(&moment, NULL);
+    pause_ms(30);
 
     close_store();
     join_crew(WAITING);
@@ -366,8 +369,6 @@ START_TEST(appenders_that_wait_for_a_transaction_are_told_of_the_close)
     for (int i = 0; i < WAITING; i++)
         ck_assert_int_eq(crew[i].status, STELE_CLOSED);
     stele_transaction_end(transaction);
-    for (int i = 0; i < WAITING; i++)
-        crew[i].store = NULL;
 }
 END_TEST
 

@@ -211,7 +211,7 @@ END_TEST
 START_TEST(stored_filters_can_be_long)
 {
     enum { COUNT = 300 };
-    static char names[COUNT][16];
+    static char names[COUNT][24];
     static const char *types[COUNT];
     for (int i = 0; i < COUNT; i++) {
         snprintf(names[i], sizeof(names[i]), "type-%d", i);

@@ -141,6 +141,7 @@ typedef struct stele_store_info {
     int64_t head;         /**< The last position; 0 when empty. */
     int64_t events;       /**< Readable ones outside `$` streams. */
     int64_t streams;      /**< That are not deleted, outside `$` streams. */
+    int64_t types;        /**< Names of types that were ever stored. */
     int64_t file_bytes;   /**< The database alone, as its pages say. */
     int64_t wal_bytes;    /**< 0 when there is none. */
     uint32_t connections; /**< Open ones of this handle. */
@@ -152,7 +153,7 @@ typedef struct stele_store_info {
 } stele_store_info;
 
 /* clang-format off */
-#define STELE_STORE_INFO_INIT { sizeof(stele_store_info), "", "", 0, 0, 0, 0, 0, 0, 0, \
+#define STELE_STORE_INFO_INIT { sizeof(stele_store_info), "", "", 0, 0, 0, 0, 0, 0, 0, 0, \
     STELE_DURABILITY_FULL, STELE_WAL_RESET_FIXED, false, false, false }
 /* clang-format on */
 

@@ -99,6 +99,10 @@ stele_status stele__check_name(const char *what, const char *name)
 
     const unsigned char *text = (const unsigned char *)name;
     for (size_t i = 0; i < size;) {
+        if (text[i] >= 0x20 && text[i] < 0x7f) {
+            i++;
+            continue;
+        }
         size_t sequence = stele__utf8_sequence(text + i, size - i);
         if (sequence == 0)
             return stele__fail(STELE_MISUSE, "the %s '%s' is not UTF-8 at byte %zu", what, name, i);

@@ -4,6 +4,16 @@
 
 #include <stddef.h>
 
+/* Marks a large local that is always written before it is read. Hardened builds zero every local,
+ * which costs more than what is then done with a kilobyte of buffer. */
+#define STELE__UNINITIALIZED
+#ifdef __has_attribute
+#if __has_attribute(uninitialized)
+#undef STELE__UNINITIALIZED
+#define STELE__UNINITIALIZED __attribute__((uninitialized))
+#endif
+#endif
+
 void *stele__allocate(size_t size);
 /* Zeroed, and safe against overflow of count * size. */
 void *stele__allocate_array(size_t count, size_t size);

@@ -168,7 +168,7 @@ stele_status stele_json_check(const void *text, size_t size, const stele_json_op
     if (status != STELE_OK)
         return status;
 
-    stele_json_reader reader;
+    STELE__UNINITIALIZED stele_json_reader reader;
     init_json_reader(&reader, &resolved);
     status = start_json_text(&reader, text, size);
     if (status == STELE_OK)

@@ -3,11 +3,12 @@
 
 #include "base/checksum.h"
 #include "base/failure.h"
+#include "base/memory.h"
 #include "eventstore/eventstore.h"
 
 int64_t stele__key_checksum(const char *key, const stele__key_row *row)
 {
-    stele__digest digest;
+    STELE__UNINITIALIZED stele__digest digest;
     stele__digest_init(&digest);
     stele__digest_number(&digest, row->id);
     stele__digest_text(&digest, key);

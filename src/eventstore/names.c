@@ -133,7 +133,7 @@ static void remember_name(name_slot *slot, int64_t id, const char *name)
 int64_t stele__stream_checksum(int64_t id, const char *name, int64_t state, const char *reason,
                                int64_t changed_at, int64_t base_version)
 {
-    stele__digest digest;
+    STELE__UNINITIALIZED stele__digest digest;
     stele__digest_init(&digest);
     stele__digest_number(&digest, id);
     stele__digest_text(&digest, name);
@@ -146,7 +146,7 @@ int64_t stele__stream_checksum(int64_t id, const char *name, int64_t state, cons
 
 int64_t stele__name_checksum(int64_t id, const char *name)
 {
-    stele__digest digest;
+    STELE__UNINITIALIZED stele__digest digest;
     stele__digest_init(&digest);
     stele__digest_number(&digest, id);
     stele__digest_text(&digest, name);

@@ -9,18 +9,14 @@
  * its read transaction is never long. */
 #define SCAN_WINDOW ((int64_t)50000)
 
-static stele_status copy_text(stele__buffer *bytes, const char *text, size_t *at_out)
+/* Copy to where room was made, with a NUL behind; where it lies now. */
+static size_t put_bytes(stele__buffer *bytes, const void *data, size_t size)
 {
-    *at_out = bytes->size;
-    return stele__buffer_add(bytes, text, strlen(text) + 1);
-}
-
-static stele_status copy_payload(stele__buffer *bytes, const void *data, size_t size,
-                                 size_t *at_out)
-{
-    *at_out = bytes->size;
-    stele_status status = stele__buffer_add(bytes, data, size);
-    return status == STELE_OK ? stele__buffer_add(bytes, "", 1) : status;
+    size_t at = bytes->size;
+    memcpy(bytes->data + at, data, size);
+    bytes->data[at + size] = '\0';
+    bytes->size = at + size + 1;
+    return at;
 }
 
 static stele_status make_entry(stele_cursor *cursor, stele__page_entry **entry_out)
@@ -41,8 +37,15 @@ static stele_status make_entry(stele_cursor *cursor, stele__page_entry **entry_o
 static stele_status copy_row(stele_cursor *cursor, stele__connection *connection,
                              const stele__row *row)
 {
+    size_t stream_size = strlen(row->stream_name);
+    size_t type_size = strlen(row->type_name);
+    size_t codec_size = strlen(row->codec_name);
+    stele__buffer *bytes = &cursor->bytes;
     stele__page_entry *entry = NULL;
     stele_status status = make_entry(cursor, &entry);
+    if (status == STELE_OK)
+        status = stele__buffer_reserve(bytes, stream_size + type_size + codec_size + row->data_size
+                                                  + row->metadata_size + 5);
     if (status != STELE_OK)
         return status;
     *entry = (stele__page_entry){
@@ -57,19 +60,14 @@ static stele_status copy_row(stele_cursor *cursor, stele__connection *connection
         .metadata_size = row->metadata_size,
         .key_at = SIZE_MAX,
     };
-    status = copy_text(&cursor->bytes, row->stream_name, &entry->stream_at);
-    if (status == STELE_OK)
-        status = copy_text(&cursor->bytes, row->type_name, &entry->type_at);
-    if (status == STELE_OK)
-        status = copy_text(&cursor->bytes, row->codec_name, &entry->codec_at);
-    if (status == STELE_OK)
-        status = copy_payload(&cursor->bytes, row->data, row->data_size, &entry->data_at);
-    if (status == STELE_OK)
-        status =
-            copy_payload(&cursor->bytes, row->metadata, row->metadata_size, &entry->metadata_at);
-    if (status == STELE_OK && cursor->read.keys && (row->flags & STELE__RECORD_KEYED) != 0) {
-        entry->key_at = cursor->bytes.size;
-        status = stele__key_at(connection, row->position, &cursor->bytes);
+    entry->stream_at = put_bytes(bytes, row->stream_name, stream_size);
+    entry->type_at = put_bytes(bytes, row->type_name, type_size);
+    entry->codec_at = put_bytes(bytes, row->codec_name, codec_size);
+    entry->data_at = put_bytes(bytes, row->data, row->data_size);
+    entry->metadata_at = put_bytes(bytes, row->metadata, row->metadata_size);
+    if (cursor->read.keys && (row->flags & STELE__RECORD_KEYED) != 0) {
+        entry->key_at = bytes->size;
+        status = stele__key_at(connection, row->position, bytes);
     }
     if (status == STELE_OK)
         cursor->entry_count++;

@@ -137,7 +137,7 @@ static stele_status check_append(const stele_append *append)
 /* One number for the whole content, so that a retry can be told from a mix-up. */
 static int64_t digest_content(const stele__prepared *prepared)
 {
-    stele__digest digest;
+    STELE__UNINITIALIZED stele__digest digest;
     stele__digest_init(&digest);
     stele__digest_text(&digest, prepared->append.stream);
     stele__digest_number(&digest, (int64_t)prepared->append.event_count);

@@ -4,6 +4,7 @@
 
 #include "base/checksum.h"
 #include "base/failure.h"
+#include "base/memory.h"
 #include "eventstore/eventstore.h"
 
 uint64_t stele__payload_hash(const void *data, size_t data_size, const void *metadata,
@@ -14,7 +15,7 @@ uint64_t stele__payload_hash(const void *data, size_t data_size, const void *met
 
 int64_t stele__row_checksum(const stele__row *row)
 {
-    stele__digest digest;
+    STELE__UNINITIALIZED stele__digest digest;
     stele__digest_init(&digest);
     stele__digest_number(&digest, row->position);
     /* A deleted stream has lost its name. */
@@ -74,8 +75,8 @@ stele_status stele__row_read(stele__connection *connection, stele__statement *st
     row->schema_version = stele__column_number(statement, 4);
     row->codec = stele__column_number(statement, 5);
     row->recorded_at = stele__column_number(statement, 6);
-    row->occurred_at = stele__column_number(statement, 7);
     row->has_occurred_at = stele__column_type_of(statement, 7) != STELE__COLUMN_NULL;
+    row->occurred_at = row->has_occurred_at ? stele__column_number(statement, 7) : 0;
     row->flags = stele__column_number(statement, 8);
     row->payload_hash = stele__column_number(statement, 9);
     row->checksum = stele__column_number(statement, 10);

@@ -57,7 +57,11 @@ stele_status stele__database_fail(stele__database *database, int code, const cha
     const char *text = database == NULL || database->handle == NULL
                            ? sqlite3_errstr(code)
                            : sqlite3_errmsg(database->handle);
-    return stele__fail(status_of_code(code), "%s: %s (SQLite code %d)", doing, text, code);
+    stele_status status = status_of_code(code);
+    if (status == STELE_BUSY)
+        return stele__fail(status, "another connection kept the file locked for %u ms (%s)",
+                           database == NULL ? 0 : database->busy_timeout_ms, text);
+    return stele__fail(status, "%s: %s (SQLite code %d)", doing, text, code);
 }
 
 static int note_wal_pages(void *context, sqlite3 *handle, const char *name, int pages)
@@ -178,6 +182,7 @@ stele_status stele__database_open(const char *path, const stele__database_option
     if (status != STELE_OK)
         goto cleanup;
     sqlite3_busy_timeout(database->handle, (int)options->busy_timeout_ms);
+    database->busy_timeout_ms = options->busy_timeout_ms;
 
     const struct {
         const char *name;
@@ -213,6 +218,7 @@ void stele__database_close(stele__database *database)
         sqlite3_finalize(database->statements[i].handle);
         stele__free(database->statements[i].copy);
     }
+    sqlite3_finalize(database->rollback);
     /* The user's own statements on a borrowed handle don't keep the connection open. */
     sqlite3_close_v2(database->handle);
     stele__free(database);
@@ -273,6 +279,12 @@ stele_status stele__database_settle(stele__database *database,
     return status;
 }
 
+void stele__database_limit_wait(stele__database *database, uint32_t timeout_ms)
+{
+    if (timeout_ms < database->busy_timeout_ms)
+        sqlite3_busy_timeout(database->handle, (int)timeout_ms);
+}
+
 stele_status stele__database_execute(stele__database *database, const char *sql)
 {
     int code = sqlite3_exec(database->handle, sql, NULL, NULL, NULL);
@@ -329,8 +341,17 @@ stele_status stele__database_commit(stele__database *database)
 
 void stele__database_rollback(stele__database *database)
 {
-    if (!sqlite3_get_autocommit(database->handle))
+    if (sqlite3_get_autocommit(database->handle))
+        return;
+    /* Every page that is read ends here, so it is kept prepared; apart from the others, since
+     * beginning one of those may put a text in the place of the one to be kept. */
+    if (database->rollback == NULL)
+        sqlite3_prepare_v3(database->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT,
+                           &database->rollback, NULL);
+    if (database->rollback == NULL || sqlite3_step(database->rollback) != SQLITE_DONE)
         sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (database->rollback != NULL)
+        sqlite3_reset(database->rollback);
 }
 
 bool stele__database_in_transaction(const stele__database *database)

@@ -35,7 +35,9 @@ typedef struct stele__database {
     stele__statement statements[STELE__STATEMENT_MAX];
     size_t statement_count;
     uint64_t statement_clock;
+    struct sqlite3_stmt *rollback;
     uint32_t wal_pages;         /* after the last commit here that wrote */
+    uint32_t busy_timeout_ms;
     uint64_t transaction_count; /* write transactions that ended here */
     bool memory;
 } stele__database;
@@ -65,6 +67,9 @@ void stele__database_close(stele__database *database);
  */
 stele_status stele__database_settle(stele__database *database,
                                     const stele__database_options *options, bool fresh);
+
+/* From now on wait at most this long for another process's lock. */
+void stele__database_limit_wait(stele__database *database, uint32_t timeout_ms);
 
 /* Run SQL that gives no rows; several statements are fine. */
 stele_status stele__database_execute(stele__database *database, const char *sql);

@@ -34,6 +34,7 @@ static stele_status count_log(stele__database *database, stele_store_info *info)
         { count_streams, &info->streams },
         { "PRAGMA page_count", &pages },
         { "PRAGMA page_size", &page_size },
+        { "SELECT count(*) FROM types", &info->types },
     };
     stele_status status = STELE_OK;
     for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]) && status == STELE_OK; i++)

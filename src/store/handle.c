@@ -6,6 +6,9 @@
 #include "base/platform.h"
 #include "store/store.h"
 
+/* How long closing waits for another process's writer. */
+#define CLOSE_WAIT_MS 100
+
 uintptr_t stele__thread_id(void)
 {
     static _Thread_local char mark;
@@ -127,6 +130,8 @@ void stele_store_close(stele_store *store)
     if (store->writer.database != NULL && !store->options.read_only && !store->memory
         && !store->writer_broken) {
         uint32_t left = 0;
+        /* Who has the lock now transfers at its own end: no need to wait for it. */
+        stele__database_limit_wait(store->writer.database, CLOSE_WAIT_MS);
         stele__meta_clear_dirty(store);
         stele__store_transfer_guarded(store, &left);
     }

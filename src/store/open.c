@@ -138,8 +138,8 @@ static stele_status settle_file(stele_store *store, stele__database *database,
         return status;
     bool fresh = kind == STELE__FILE_EMPTY;
     if (fresh && (store->options.read_only || store->options.no_migrate))
-        return stele__fail(STELE_UNSUPPORTED, "'%s' is empty: it was not migrated to format %d",
-                           store->path, STELE_FORMAT);
+        return stele__fail(STELE_UNSUPPORTED, "it is empty: it was not migrated to format %d",
+                           STELE_FORMAT);
 
     /* Nothing of an existing file is changed before it is known to be ours. */
     bool strict = store->options.strict_schema;
@@ -167,13 +167,13 @@ static stele_status open_first_connection(stele_store *store, stele__database **
         return STELE_OK;
     stele__database_close(*database_out);
     *database_out = NULL;
+    status = stele__fail_within(status, "can't open '%s'", store->path);
     /* SQLite can't make the -shm that reading a WAL database needs. */
     if (store->options.read_only && !store->options.immutable
         && (status == STELE_IO || status == STELE_READ_ONLY))
         return stele__fail_within(STELE_UNSUPPORTED,
-                                  "reading '%s' needs a writable folder, or `immutable` when nobody"
-                                  " writes",
-                                  store->path);
+                                  "reading needs a writable folder, or `immutable` when nobody"
+                                  " writes");
     return status;
 }
 

@@ -128,22 +128,27 @@ static void print_zsh_text(const char *text)
     }
 }
 
-static void print_zsh_option(const option_spec *spec, const void *context)
+static void print_zsh_spelling(const option_spec *spec, const char *dashes, const char *name)
 {
-    (void)context;
-    fputs("        '", stdout);
-    if (spec->repeats)
-        putc('*', stdout);
-    printf("--%s[", spec->name);
+    printf("        '%s%s%s[", spec->repeats ? "*" : "", dashes, name);
     print_zsh_text(spec->what);
     putc(']', stdout);
     if (takes_file(spec))
         fputs(":file:_files", stdout);
     else if (spec->choices != NULL)
-        printf(":%s:(%s)", spec->value, spec->choices);
+        printf(":value:(%s)", spec->choices);
     else if (spec->value != NULL)
         printf(":%s: ", spec->value);
     fputs("' \\\n", stdout);
+}
+
+static void print_zsh_option(const option_spec *spec, const void *context)
+{
+    const char letter[2] = { spec->letter, '\0' };
+    (void)context;
+    print_zsh_spelling(spec, "--", spec->name);
+    if (spec->letter != '\0')
+        print_zsh_spelling(spec, "-", letter);
 }
 
 static void print_zsh_verb(const command *verb)
@@ -191,7 +196,12 @@ static void print_zsh(void)
         print_zsh_verb(verb);
     fputs("    esac\n"
           "}\n"
-          "compdef _stele stele\n",
+          "# Read from a folder of $fpath it is called at once, else it is registered.\n"
+          "if [[ $funcstack[1] == _stele ]]; then\n"
+          "    _stele \"$@\"\n"
+          "else\n"
+          "    compdef _stele stele\n"
+          "fi\n",
           stdout);
 }
 

@@ -24,27 +24,6 @@ static const column info_fields[] = {
     { .name = "sqlite.wal_reset" },
 };
 
-/* The list is by type and then schema version: a name is new when it isn't the last one's. */
-static stele_status count_types(stele_store *store, int64_t *count_out)
-{
-    stele_types *types = NULL;
-    stele_status status = stele_store_types(store, &types);
-    if (status != STELE_OK)
-        return status;
-    char last[STELE_NAME_SIZE_MAX + 1] = "";
-    const stele_type_info *info;
-    while ((status = stele_types_next(types, &info)) == STELE_OK) {
-        if (strcmp(info->type, last) == 0)
-            continue;
-        ++*count_out;
-        size_t size = strlen(info->type);
-        memcpy(last, info->type, size < sizeof(last) ? size + 1 : 1);
-        last[STELE_NAME_SIZE_MAX] = '\0';
-    }
-    stele_types_close(types);
-    return status < 0 ? status : STELE_OK;
-}
-
 /* What holds for this store, in words that scripts may look for. */
 static const char *guarantees_of(const stele_store_info *info)
 {
@@ -59,10 +38,7 @@ static const char *guarantees_of(const stele_store_info *info)
 static exit_code print_info(tool *of, stele_store *store)
 {
     stele_store_info info = STELE_STORE_INFO_INIT;
-    int64_t types = 0;
     stele_status status = stele_store_describe(store, &info);
-    if (status == STELE_OK)
-        status = count_types(store, &types);
     if (status != STELE_OK)
         return report_status(status);
 
@@ -73,7 +49,7 @@ static exit_code print_info(tool *of, stele_store *store)
         number_cell(info.head),
         number_cell(info.events),
         number_cell(info.streams),
-        number_cell(types),
+        number_cell(info.types),
         number_cell(info.file_bytes),
         number_cell(info.wal_bytes),
         text_cell(info.durability == STELE_DURABILITY_FULL ? "full" : "relaxed"),
