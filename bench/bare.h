@@ -1,10 +1,11 @@
 /*
  * The hand-written side: prepared statements on SQLite, for a program that knows exactly what it
- * needs. Same schema, same pragmas, same WAL handling as the library; no checks of arguments, of
- * JSON, of conditions, no locks, no errors but death.
+ * needs. Same schema, same pragmas, same WAL handling as the library; no checks of arguments or
+ * conditions, no locks, no errors but death.
  *
  * Without checksums the two columns for them hold constants; with them, rows are written and
- * verified as the file format has it.
+ * verified as the file format has it. Payloads are taken as JSON unseen, unless the gate is asked
+ * for.
  */
 #ifndef STELE_BENCH_BARE_H
 #define STELE_BENCH_BARE_H
@@ -24,6 +25,7 @@ typedef enum bare_keys {
 typedef struct bare_options {
     stele_durability durability;
     bool checksums;
+    bool json_gate; /* check data and metadata with the library's own tokenizer */
     bare_keys keys;
 } bare_options;
 

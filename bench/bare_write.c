@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <stele/json.h>
 #include <stele/store.h>
 
 #include "bare.h"
@@ -192,8 +193,19 @@ static void transfer_when_long(bare_writer *writer)
     }
 }
 
+static void check_json(const bench_draw *draw)
+{
+    for (size_t i = 0; i < draw->count; i++) {
+        const stele_event *event = &draw->events[i];
+        bench_expect(stele_json_check(event->data, event->data_size, NULL), "data");
+        bench_expect(stele_json_check(event->metadata, event->metadata_size, NULL), "metadata");
+    }
+}
+
 void bare_append(bare_writer *writer, const bench_draw *draw)
 {
+    if (writer->options.json_gate)
+        check_json(draw);
     bare_run(writer->begin);
     if (draw->key != NULL)
         look_for_key(writer, draw->key);

@@ -5,32 +5,35 @@
 
 #include "contenders.h"
 
+#define HANDS 3
+
 typedef struct append_race {
     library_writer library;
-    hand_writer plain;
-    hand_writer checked;
+    hand_writer hands[HANDS];
 } append_race;
 
 static void open_append_race(append_race *race, const bench_settings *settings,
                              const bench_workload *workload, stele_durability durability,
                              size_t batch)
 {
-    bare_options plain = { .durability = durability };
-    bare_options checked = { .durability = durability, .checksums = true };
+    static const char *const files[HANDS] = { "plain.db", "checked.db", "gated.db" };
     race->library.store = bench_open_store("library.db", durability);
     bench_fill_streams(race->library.store, workload);
-    bare_writer_open(&race->plain.bare, "plain.db", &plain, workload);
-    bare_writer_open(&race->checked.bare, "checked.db", &checked, workload);
     bench_source_init(&race->library.source, workload, settings->seed, batch, BENCH_KEYS_NONE);
-    race->plain.source = race->library.source;
-    race->checked.source = race->library.source;
+    for (int i = 0; i < HANDS; i++) {
+        bare_options options = { .durability = durability,
+                                 .checksums = i >= 1,
+                                 .json_gate = i >= 2 };
+        bare_writer_open(&race->hands[i].bare, files[i], &options, workload);
+        race->hands[i].source = race->library.source;
+    }
 }
 
 static void close_append_race(append_race *race)
 {
     stele_store_close(race->library.store);
-    bare_writer_close(&race->plain.bare);
-    bare_writer_close(&race->checked.bare);
+    for (int i = 0; i < HANDS; i++)
+        bare_writer_close(&race->hands[i].bare);
     bench_clear_folder();
 }
 
@@ -41,14 +44,15 @@ static void race_appends(const bench_settings *settings, const bench_workload *w
     open_append_race(&race, settings, workload, durability, batch);
     bench_contender contenders[] = {
         { "library", bench_run_library_appends, &race.library, 0 },
-        { "hand-written", bench_run_hand_appends, &race.plain, 0 },
-        { "with checksums", bench_run_hand_appends, &race.checked, 0 },
+        { "hand-written", bench_run_hand_appends, &race.hands[0], 0 },
+        { "with checksums", bench_run_hand_appends, &race.hands[1], 0 },
+        { "with checksums and JSON gate", bench_run_hand_appends, &race.hands[2], 0 },
     };
-    bench_race(settings, contenders, 3, settings->quick ? appends / 10 + 1 : appends, 8);
+    bench_race(settings, contenders, 1 + HANDS, settings->quick ? appends / 10 + 1 : appends, 8);
     char name[64];
     snprintf(name, sizeof(name), "append-%s-%zu",
              durability == STELE_DURABILITY_FULL ? "full" : "relaxed", batch);
-    bench_report(name, "events/s", contenders, 3);
+    bench_report(name, "events/s", contenders, 1 + HANDS);
     close_append_race(&race);
 }
 

@@ -21,38 +21,17 @@ void stele__digest_init(stele__digest *digest)
     digest->size = 0;
 }
 
-/* Written out: compilers join these stores into one, but not those of a loop. */
-static inline void put_number(unsigned char *out, uint64_t number)
-{
-    out[0] = (unsigned char)number;
-    out[1] = (unsigned char)(number >> 8);
-    out[2] = (unsigned char)(number >> 16);
-    out[3] = (unsigned char)(number >> 24);
-    out[4] = (unsigned char)(number >> 32);
-    out[5] = (unsigned char)(number >> 40);
-    out[6] = (unsigned char)(number >> 48);
-    out[7] = (unsigned char)(number >> 56);
-}
-
-static void fold_digest_buffer(stele__digest *digest)
+void stele__digest_fold(stele__digest *digest)
 {
     digest->seed = stele__hash_with(digest->buffer, digest->size, digest->seed);
     digest->size = 0;
-}
-
-void stele__digest_number(stele__digest *digest, int64_t number)
-{
-    if (sizeof(digest->buffer) - digest->size < 8)
-        fold_digest_buffer(digest);
-    put_number(digest->buffer + digest->size, (uint64_t)number);
-    digest->size += 8;
 }
 
 void stele__digest_bytes(stele__digest *digest, const void *data, size_t size)
 {
     stele__digest_number(digest, (int64_t)size);
     if (size > sizeof(digest->buffer) - digest->size)
-        fold_digest_buffer(digest);
+        stele__digest_fold(digest);
     if (size > sizeof(digest->buffer)) {
         digest->seed = stele__hash_with(data, size, digest->seed);
     } else if (size > 0) {

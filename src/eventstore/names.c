@@ -182,15 +182,25 @@ static void remember_stream(stream_slot *slot, const char *name, const stele__st
     slot->stream = copy == NULL ? (stele__stream){ 0 } : *stream;
 }
 
+/* The highest version, from the index whose last leaf an append is about to extend; NULL when the
+ * stream has no events here. */
+static int64_t read_stream_version(stele__statement *statement, int column, int64_t base_version)
+{
+    return stele__column_type_of(statement, column) == STELE__COLUMN_NULL
+               ? base_version
+               : stele__column_number(statement, column);
+}
+
 static stele_status load_stream(stele__connection *connection, const char *name, bool *found_out,
                                 stele__stream *stream_out)
 {
     stele__statement *statement = NULL;
-    stele_status status = stele__statement_begin(
-        connection->database,
-        "SELECT id, name, state, reason, changed_at, base_version, checksum FROM streams"
-        " WHERE name = ?1",
-        &statement);
+    stele_status status =
+        stele__statement_begin(connection->database,
+                               "SELECT id, name, state, reason, changed_at, base_version, checksum,"
+                               " (SELECT max(version) FROM events WHERE stream = streams.id)"
+                               " FROM streams WHERE name = ?1",
+                               &statement);
     if (status != STELE_OK)
         return status;
     stele__bind_text(statement, 1, name);
@@ -198,11 +208,12 @@ static stele_status load_stream(stele__connection *connection, const char *name,
     *found_out = status == STELE_OK;
     if (status == STELE_OK)
         status = read_stream_row(statement, stream_out);
+    if (status == STELE_OK)
+        stream_out->version = read_stream_version(statement, 7, stream_out->base_version);
     stele__statement_end(statement);
     return status == STELE_DONE ? STELE_OK : status;
 }
 
-/* The highest version, from the index whose last leaf an append is about to extend. */
 static stele_status find_stream_version(stele__connection *connection, stele__stream *stream)
 {
     stele__statement *statement = NULL;
@@ -212,11 +223,8 @@ static stele_status find_stream_version(stele__connection *connection, stele__st
         return status;
     stele__bind_number(statement, 1, stream->id);
     status = stele__statement_step(statement);
-    if (status == STELE_OK) {
-        stream->version = stele__column_number(statement, 0);
-        if (stele__column_type_of(statement, 0) == STELE__COLUMN_NULL)
-            stream->version = stream->base_version;
-    }
+    if (status == STELE_OK)
+        stream->version = read_stream_version(statement, 0, stream->base_version);
     stele__statement_end(statement);
     return status;
 }
@@ -233,7 +241,7 @@ stele_status stele__stream_find(stele__connection *connection, const char *name,
         *stream_out = slot->stream;
     else
         status = load_stream(connection, name, found_out, stream_out);
-    if (status == STELE_OK && *found_out)
+    if (status == STELE_OK && remembered)
         status = find_stream_version(connection, stream_out);
     if (status != STELE_OK || !*found_out)
         return status;

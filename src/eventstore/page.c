@@ -9,6 +9,10 @@
  * its read transaction is never long. */
 #define SCAN_WINDOW ((int64_t)50000)
 
+/* Room in a cursor's first page: a short stream needs no more. */
+#define FIRST_ENTRIES 16
+#define FIRST_BYTES   4096
+
 /* Copy to where room was made, with a NUL behind; where it lies now. */
 static size_t put_bytes(stele__buffer *bytes, const void *data, size_t size)
 {
@@ -22,7 +26,10 @@ static size_t put_bytes(stele__buffer *bytes, const void *data, size_t size)
 static stele_status make_entry(stele_cursor *cursor, stele__page_entry **entry_out)
 {
     if (cursor->entry_count == cursor->entry_capacity) {
-        size_t capacity = cursor->entry_capacity == 0 ? 16 : 2 * cursor->entry_capacity;
+        if (cursor->entry_capacity == 0
+            && stele__buffer_reserve(&cursor->bytes, FIRST_BYTES) != STELE_OK)
+            return STELE_NO_MEMORY;
+        size_t capacity = cursor->entry_capacity == 0 ? FIRST_ENTRIES : 2 * cursor->entry_capacity;
         stele__page_entry *entries =
             stele__reallocate(cursor->entries, capacity * sizeof(*entries));
         if (entries == NULL)

@@ -66,7 +66,8 @@ stele_status stele__statement_begin(stele__database *database, const char *sql,
 {
     *statement_out = NULL;
     stele__statement *found = NULL;
-    for (size_t i = 0; i < database->statement_count && found == NULL; i++)
+    /* From the end: what only opening needs lies at the beginning. */
+    for (size_t i = database->statement_count; i-- > 0 && found == NULL;)
         if (database->statements[i].sql == sql && !database->statements[i].in_use)
             found = &database->statements[i];
     stele_status status = STELE_OK;
