@@ -131,9 +131,8 @@ static uint64_t digest_parts(size_t part_size, size_t count)
 
 START_TEST(digest_lays_fields_end_to_end)
 {
-    static const unsigned char laid_out[] = { 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                              2,    0,    0,    0,    0,    0,    0,    0,
-                                              'a',  'b' };
+    static const unsigned char laid_out[] = { 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,
+                                              0,    0,    0,    0,    0,    0,    0,    'a',  'b' };
     stele__digest digest;
     stele__digest_init(&digest);
     stele__digest_number(&digest, -2);

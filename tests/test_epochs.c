@@ -48,8 +48,8 @@ START_TEST(relaxed_writes_and_another_boot_begin_a_new_epoch_at_the_head)
     ck_assert_int_eq(sql_number(store_path(), "SELECT count(*) FROM epochs"), 2);
     ck_assert_int_eq(
         sql_number(store_path(), "SELECT starts_after FROM epochs ORDER BY id DESC LIMIT 1"), 1);
-    ck_assert_int_eq(
-        sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'"), 0);
+    ck_assert_int_eq(sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'"),
+                     0);
     ck_assert_str_eq(describe_file().epoch, after.epoch);
 }
 END_TEST
@@ -61,13 +61,12 @@ START_TEST(clean_close_takes_the_mark_away)
     stele_store *opened = open_path(store_path(), &options);
 
     assert_status(append_to(opened, "account-1", STELE_ANY, "opened", NULL), STELE_OK);
-    int64_t marks =
-        sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'");
+    int64_t marks = sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'");
     stele_store_close(opened);
 
     ck_assert_int_eq(marks, 1);
-    ck_assert_int_eq(
-        sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'"), 0);
+    ck_assert_int_eq(sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'"),
+                     0);
 }
 END_TEST
 
@@ -77,8 +76,8 @@ START_TEST(full_durability_leaves_no_mark)
 
     assert_status(append_to(opened, "account-1", STELE_ANY, "opened", NULL), STELE_OK);
 
-    ck_assert_int_eq(
-        sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'"), 0);
+    ck_assert_int_eq(sql_number(store_path(), "SELECT count(*) FROM meta WHERE key LIKE 'dirty:%'"),
+                     0);
     stele_store_close(opened);
 }
 END_TEST

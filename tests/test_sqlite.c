@@ -51,8 +51,8 @@ static int64_t number_of(stele__database *from, const char *sql)
 static void insert_number(int64_t number)
 {
     stele__statement *statement = NULL;
-    ck_assert_int_eq(
-        stele__statement_begin(database, "INSERT INTO numbers VALUES(?1)", &statement), STELE_OK);
+    ck_assert_int_eq(stele__statement_begin(database, "INSERT INTO numbers VALUES(?1)", &statement),
+                     STELE_OK);
     stele__bind_number(statement, 1, number);
     ck_assert_int_eq(stele__statement_run(statement), STELE_OK);
 }
@@ -63,12 +63,12 @@ START_TEST(each_setting_holds_on_the_connection)
         const char *sql;
         int64_t value;
     } facts[] = {
-        { "PRAGMA page_size", 4096 },     { "PRAGMA auto_vacuum", 2 },
-        { "PRAGMA synchronous", 2 },      { "PRAGMA foreign_keys", 1 },
-        { "PRAGMA secure_delete", 1 },    { "PRAGMA trusted_schema", 0 },
-        { "PRAGMA cell_size_check", 1 },  { "PRAGMA mmap_size", 0 },
-        { "PRAGMA temp_store", 2 },       { "PRAGMA wal_autocheckpoint", 0 },
-        { "PRAGMA busy_timeout", 100 },   { "PRAGMA query_only", 0 },
+        { "PRAGMA page_size", 4096 },       { "PRAGMA auto_vacuum", 2 },
+        { "PRAGMA synchronous", 2 },        { "PRAGMA foreign_keys", 1 },
+        { "PRAGMA secure_delete", 1 },      { "PRAGMA trusted_schema", 0 },
+        { "PRAGMA cell_size_check", 1 },    { "PRAGMA mmap_size", 0 },
+        { "PRAGMA temp_store", 2 },         { "PRAGMA wal_autocheckpoint", 0 },
+        { "PRAGMA busy_timeout", 100 },     { "PRAGMA query_only", 0 },
         { "PRAGMA recursive_triggers", 0 },
     };
     for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)

@@ -147,6 +147,9 @@ STELE_API stele_status stele_transaction_append_many(stele_transaction *transact
 
 /* --- Reading --- */
 
+/* Reads pass over events whose data was deleted or moved to an archive, so records with the first
+ * two flags are not lent by any read of this version. */
+
 /** The event's own data was deleted: `data` and `metadata` are gone for good. */
 #define STELE_RECORD_ERASED ((uint32_t)1)
 /** The event's data is in an archive. */
@@ -221,10 +224,11 @@ typedef struct stele_cursor stele_cursor;
  * Records are read in pages; no read transaction stays open between calls, so a slow reader holds
  * nothing up. A stream that was never written to reads as empty: STELE_DONE at once.
  *
- * @param read       NULL reads everything. Copied, strings too.
+ * @param read       NULL reads everything. Copied, strings too. At most 1,000 types; pages of at
+ *                   most 100,000 records and 64 MiB.
  * @param cursor_out Receives the cursor; close it with stele_cursor_close().
- * @return STELE_OK, STELE_MISUSE, STELE_BUSY, STELE_CORRUPT, STELE_IO, STELE_NO_MEMORY,
- *         STELE_CLOSED.
+ * @return STELE_OK, STELE_MISUSE, STELE_TOO_LARGE (too many types), STELE_BUSY, STELE_CORRUPT,
+ * STELE_IO, STELE_NO_MEMORY, STELE_CLOSED.
  */
 STELE_API stele_status stele_store_read(stele_store *store, const stele_read *read,
                                         stele_cursor **cursor_out);
@@ -244,6 +248,12 @@ STELE_API stele_status stele_transaction_read(stele_transaction *transaction,
 STELE_API stele_status stele_store_read_missed(stele_store *store, const stele_append *append,
                                                const stele_appended *appended,
                                                stele_cursor **cursor_out);
+
+/** stele_store_read_missed() that sees the writes of `transaction`. */
+STELE_API stele_status stele_transaction_read_missed(stele_transaction *transaction,
+                                                     const stele_append *append,
+                                                     const stele_appended *appended,
+                                                     stele_cursor **cursor_out);
 
 /**
  * Move to the next record.
@@ -330,6 +340,12 @@ typedef struct stele_streams stele_streams;
 STELE_API stele_status stele_store_streams(stele_store *store, const stele_streams_read *read,
                                            stele_streams **streams_out);
 
+/** stele_store_streams() that sees the writes of `transaction`; the list answers STELE_CLOSED once
+ * that is over. */
+STELE_API stele_status stele_transaction_streams(stele_transaction *transaction,
+                                                 const stele_streams_read *read,
+                                                 stele_streams **streams_out);
+
 /** The next stream, borrowed until the next call. @return As stele_cursor_next(). */
 STELE_API stele_status stele_streams_next(stele_streams *streams,
                                           const stele_stream_info **info_out);
@@ -347,6 +363,10 @@ STELE_API void stele_streams_close(stele_streams *streams);
 STELE_API stele_status stele_store_stream(stele_store *store, const char *stream,
                                           stele_stream_info *info_out);
 
+/** stele_store_stream() that sees the writes of `transaction`. */
+STELE_API stele_status stele_transaction_stream(stele_transaction *transaction, const char *stream,
+                                                stele_stream_info *info_out);
+
 /** How many events of a type and schema version there are. Only lent by pointer. */
 typedef struct stele_type_info {
     const char *type;
@@ -359,6 +379,10 @@ typedef struct stele_types stele_types;
 
 /** List the types in use, scanning the whole log once. @return As stele_store_read(). */
 STELE_API stele_status stele_store_types(stele_store *store, stele_types **types_out);
+
+/** stele_store_types() that sees the writes of `transaction`. */
+STELE_API stele_status stele_transaction_types(stele_transaction *transaction,
+                                               stele_types **types_out);
 
 /** The next type, borrowed until the next call. @return STELE_OK, STELE_DONE, STELE_MISUSE,
  * STELE_CLOSED. */

@@ -63,8 +63,8 @@ typedef struct stele_options {
     bool strict_schema; /**< Refuse any table, index, view or trigger that isn't ours. */
     uint32_t wal_soft_pages; /**< Transfer the WAL into the file beyond this. 8000 pages, 32 MB. */
     uint32_t reader_max;     /**< Most pooled read connections; more readers wait. 16. */
-    /** The store's clock, in microseconds since 1970 UTC; called under the write lock on the
-     * appending thread; may call nothing of the store. NULL means the system's. */
+    /** The clock behind recorded_at and saved_at, in microseconds since 1970 UTC; called under the
+     * write lock on the writing thread; may call nothing of the store. NULL means the system's. */
     int64_t (*clock)(void *context);
     void *clock_context;
 } stele_options;
@@ -96,6 +96,7 @@ STELE_API void stele_options_init(stele_options *options);
  *         STELE_CORRUPT (damaged, not a stele file, or its schema was tampered with),
  *         STELE_UNSUPPORTED (a newer format; an unmigrated file with no_migrate or read_only; a
  *         folder that needs `immutable`; `immutable` beside a WAL),
+ *         STELE_READ_ONLY (the file, its folder or its disk may not be written to),
  *         STELE_FULL, STELE_IO, STELE_NO_MEMORY, or STELE_MISUSE (an argument).
  */
 STELE_API stele_status stele_store_open(const char *path, const stele_options *options,
@@ -126,7 +127,8 @@ STELE_API stele_status stele_store_migrate(const char *path, const stele_options
  */
 STELE_API const char *stele_schema_sql(void);
 
-/** What holds against SQLite's WAL-reset bug (3.7.0 to 3.51.2). */
+/** What holds against SQLite's WAL-reset bug (3.7.0 to 3.51.2, but for 3.44.6 and 3.50.7 and what
+ * followed in these two branches). */
 typedef enum stele_wal_reset {
     STELE_WAL_RESET_FIXED = 0,  /**< This SQLite doesn't have the bug. */
     STELE_WAL_RESET_GUARDED = 1 /**< It has; our transfers are guarded, foreign ones are not. */

@@ -41,8 +41,8 @@ STELE_API stele_status stele_transaction_begin(stele_store *store,
  * stele_transaction_end() may be called on it.
  *
  * A write of ours that failed half-way inside the transaction (a full disk, say) has doomed it:
- * commit then rolls back and repeats that status. An append refused by its conditions dooms
- * nothing.
+ * commit and every other call on it then answer that status, and ending it rolls back. An append
+ * refused by its conditions dooms nothing.
  *
  * @return STELE_OK; STELE_UNKNOWN_OUTCOME (the disk failed during the commit: stored or not can't
  *         be told yet); otherwise nothing was stored: STELE_FULL, STELE_BUSY, STELE_IO,

@@ -39,8 +39,10 @@ int64_t stele__clock_monotonic_ms(void);
 /* OK or IO. */
 stele_status stele__random_bytes(void *bytes, size_t size);
 
-/* The identity of this process; a child after fork() has another. */
-int64_t stele__process_id(void);
+/* Begin to count fork(): to be called before the first stele__fork_count() that matters. */
+void stele__fork_watch(void);
+/* How many forks lie between this process and the one that began to count. A plain load. */
+uint32_t stele__fork_count(void);
 
 /* Names this boot of the machine, "" when that can't be told. */
 void stele__boot_id(char id_out[64]);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,9 +141,27 @@ stele_status stele__random_bytes(void *bytes, size_t size)
     return STELE_OK;
 }
 
-int64_t stele__process_id(void)
+static atomic_uint fork_count;
+
+static void count_fork(void)
 {
-    return (int64_t)getpid();
+    atomic_fetch_add_explicit(&fork_count, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, count_fork);
+}
+
+void stele__fork_watch(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+}
+
+uint32_t stele__fork_count(void)
+{
+    return atomic_load_explicit(&fork_count, memory_order_relaxed);
 }
 
 void stele__boot_id(char id_out[64])

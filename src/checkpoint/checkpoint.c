@@ -68,16 +68,32 @@ static stele_status read_checkpoint_row(stele__statement *statement, const char 
     return STELE_OK;
 }
 
+static stele_status begin_checkpoint_row(stele__connection *connection, const char *name,
+                                         stele__statement **statement_out)
+{
+    stele_status status = stele__statement_begin(
+        connection->database, "SELECT " CHECKPOINT_COLUMNS " FROM checkpoints WHERE name = ?1",
+        statement_out);
+    if (status == STELE_OK)
+        stele__bind_text(*statement_out, 1, name);
+    return status;
+}
+
+static void bind_optional_text(stele__statement *statement, int parameter, const char *text)
+{
+    if (text != NULL)
+        stele__bind_text(statement, parameter, text);
+    else
+        stele__bind_null(statement, parameter);
+}
+
 static stele_status load_checkpoint(stele__connection *connection, const char *name,
                                     stele_checkpoint *checkpoint_out)
 {
     stele__statement *statement = NULL;
-    stele_status status = stele__statement_begin(
-        connection->database, "SELECT " CHECKPOINT_COLUMNS " FROM checkpoints WHERE name = ?1",
-        &statement);
+    stele_status status = begin_checkpoint_row(connection, name, &statement);
     if (status != STELE_OK)
         return status;
-    stele__bind_text(statement, 1, name);
     status = stele__statement_step(statement);
     if (status == STELE_OK) {
         checkpoint_row row;
@@ -113,31 +129,59 @@ static stele_status check_position(stele__connection *connection, const char *na
     return status;
 }
 
-static stele_status save_checkpoint(const stele_store *store, stele__connection *connection,
-                                    const char *name, int64_t position)
+/* Write the whole row. Its texts may be borrowed from a statement that is still open. */
+static stele_status write_checkpoint(stele__connection *connection, const char *name,
+                                     const checkpoint_row *row)
 {
-    checkpoint_row row = { .position = position,
-                           .epoch = store->epoch,
-                           .saved_at = stele__clock_now() };
-    if (store->options.clock != NULL)
-        row.saved_at = store->options.clock(store->options.clock_context);
-    stele_status status = check_position(connection, name, position);
     stele__statement *statement = NULL;
-    if (status == STELE_OK)
-        status = stele__statement_begin(
-            connection->database,
-            "INSERT OR REPLACE INTO checkpoints(name, position, epoch, saved_at, generation,"
-            " attempts, checksum) VALUES(?1, ?2, ?3, ?4, 0, 0, ?5)",
-            &statement);
+    stele_status status =
+        stele__statement_begin(connection->database,
+                               "INSERT OR REPLACE INTO checkpoints(name, " CHECKPOINT_COLUMNS ")"
+                               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                               &statement);
     if (status != STELE_OK)
         return status;
     stele__connection_touch(connection);
     stele__bind_text(statement, 1, name);
-    stele__bind_number(statement, 2, position);
-    stele__bind_text(statement, 3, row.epoch);
-    stele__bind_number(statement, 4, row.saved_at);
-    stele__bind_number(statement, 5, checksum_checkpoint(name, &row));
+    stele__bind_number(statement, 2, row->position);
+    stele__bind_text(statement, 3, row->epoch);
+    stele__bind_number(statement, 4, row->saved_at);
+    bind_optional_text(statement, 5, row->owner);
+    bind_optional_text(statement, 6, row->boot);
+    stele__bind_number(statement, 7, row->lease_until);
+    stele__bind_number(statement, 8, row->generation);
+    stele__bind_number(statement, 9, row->attempt_position);
+    stele__bind_number(statement, 10, row->attempts);
+    bind_optional_text(statement, 11, row->status);
+    stele__bind_number(statement, 12, checksum_checkpoint(name, row));
     return stele__statement_run(statement);
+}
+
+/* What belongs to an owner stays with it: saving a position doesn't take a lease away. */
+static stele_status save_checkpoint(const stele_store *store, stele__connection *connection,
+                                    const char *name, int64_t position)
+{
+    checkpoint_row row = { 0 };
+    stele__statement *statement = NULL;
+    stele_status status = check_position(connection, name, position);
+    if (status == STELE_OK)
+        status = begin_checkpoint_row(connection, name, &statement);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_step(statement);
+    /* A damaged row is replaced whole: saving is how it is mended. */
+    if (status == STELE_OK && read_checkpoint_row(statement, name, &row) != STELE_OK)
+        row = (checkpoint_row){ 0 };
+    if (status >= 0) {
+        row.position = position;
+        row.epoch = store->epoch;
+        row.saved_at = store->options.clock != NULL
+                           ? store->options.clock(store->options.clock_context)
+                           : stele__clock_now();
+        status = write_checkpoint(connection, name, &row);
+    }
+    stele__statement_end(statement);
+    return status;
 }
 
 static stele_status check_load(const char *name, stele_checkpoint *checkpoint_out)

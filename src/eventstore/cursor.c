@@ -212,25 +212,43 @@ stele_status stele_transaction_read(stele_transaction *transaction, const stele_
     return status;
 }
 
-stele_status stele_store_read_missed(stele_store *store, const stele_append *append,
-                                     const stele_appended *appended, stele_cursor **cursor_out)
+/* The read of what came after the expected version. One that can't have missed anything is empty.
+ */
+static stele_status describe_missed(const stele_append *append, const stele_appended *appended,
+                                    stele_read *read_out)
 {
-    if (cursor_out == NULL)
-        return stele__fail(STELE_MISUSE, "cursor_out is NULL");
-    *cursor_out = NULL;
     if (append == NULL || appended == NULL)
         return stele__fail(STELE_MISUSE, "%s is NULL", append == NULL ? "append" : "appended");
     if (append->expected_version < 0 || appended->condition >= 0)
         return stele__fail(STELE_MISUSE, "the append expected no exact version of its stream");
-    stele_read read = STELE_READ_INIT;
-    read.stream = append->stream;
-    read.from_version = append->expected_version + 1;
-    read.to_version = appended->stream_version;
-    if (read.to_version < read.from_version)
-        read.to_version = read.from_version - 1 > 0 ? read.from_version - 1 : 0;
-    if (read.to_version == 0)
-        read.from_version = INT64_MAX;
-    return stele_store_read(store, &read, cursor_out);
+    *read_out = (stele_read)STELE_READ_INIT;
+    read_out->stream = append->stream;
+    bool missed = appended->stream_version > append->expected_version;
+    read_out->from_version = missed ? append->expected_version + 1 : INT64_MAX;
+    read_out->to_version = missed ? appended->stream_version : 0;
+    return STELE_OK;
+}
+
+stele_status stele_store_read_missed(stele_store *store, const stele_append *append,
+                                     const stele_appended *appended, stele_cursor **cursor_out)
+{
+    stele_read read;
+    if (cursor_out != NULL)
+        *cursor_out = NULL;
+    stele_status status = describe_missed(append, appended, &read);
+    return status == STELE_OK ? stele_store_read(store, &read, cursor_out) : status;
+}
+
+stele_status stele_transaction_read_missed(stele_transaction *transaction,
+                                           const stele_append *append,
+                                           const stele_appended *appended,
+                                           stele_cursor **cursor_out)
+{
+    stele_read read;
+    if (cursor_out != NULL)
+        *cursor_out = NULL;
+    stele_status status = describe_missed(append, appended, &read);
+    return status == STELE_OK ? stele_transaction_read(transaction, &read, cursor_out) : status;
 }
 
 static stele_status fill_next_page(stele_cursor *cursor)
@@ -297,8 +315,9 @@ stele_status stele_cursor_next(stele_cursor *cursor, const stele_record **record
         *record_out = NULL;
     if (cursor == NULL || record_out == NULL)
         return stele__fail(STELE_MISUSE, "%s is NULL", cursor == NULL ? "cursor" : "record_out");
-    if (stele__store_is_closed(cursor->store))
-        return stele__fail(STELE_CLOSED, "the store was closed");
+    stele_status usable = stele__store_check(cursor->store);
+    if (usable != STELE_OK)
+        return usable;
     if (cursor->transaction != NULL && atomic_load(&cursor->transaction->over))
         return stele__fail(STELE_CLOSED, "the cursor's transaction is over");
 

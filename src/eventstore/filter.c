@@ -66,8 +66,7 @@ stele_status stele__cursor_write_sql(stele_cursor *cursor, const int64_t *type_i
         status = stele__buffer_add_text(&sql, cursor->of_stream ? " ORDER BY version"
                                                                 : " ORDER BY position");
     if (status == STELE_OK)
-        status = stele__buffer_add_text(&sql, read->direction == STELE_BACKWARD ? " DESC"
-                                                                                : "");
+        status = stele__buffer_add_text(&sql, read->direction == STELE_BACKWARD ? " DESC" : "");
     if (status == STELE_OK)
         status = stele__buffer_add(&sql, "", 1);
     if (status == STELE_OK)

@@ -17,7 +17,8 @@ typedef struct stream_entry {
 
 struct stele_streams {
     stele_store *store;
-    stele_streams_read read; /* its strings are those below */
+    stele_transaction *transaction; /* NULL: pages come from the pool */
+    stele_streams_read read;        /* its strings are those below */
     char *stream;
     char *prefix;
     stele__buffer after; /* the name reached, with its NUL */
@@ -173,14 +174,17 @@ static stele_status check_streams_read(const stele_streams_read *read)
     return status;
 }
 
-static stele_status make_streams(stele_store *store, const stele_streams_read *read,
-                                 stele_streams **streams_out)
+static stele_status make_streams(stele_store *store, stele_transaction *transaction,
+                                 const stele_streams_read *read, stele_streams **streams_out)
 {
     stele_streams *streams = stele__allocate_array(1, sizeof(*streams));
     if (streams == NULL)
         return stele__fail(STELE_NO_MEMORY, "no memory for a list of streams");
     streams->store = store;
+    streams->transaction = transaction;
     stele__store_hold(store);
+    if (transaction != NULL)
+        stele__transaction_hold(transaction);
     streams->read = *read;
     streams->read.after = NULL;
     streams->read.stream = streams->stream = stele__copy_text(read->stream);
@@ -198,7 +202,18 @@ static stele_status make_streams(stele_store *store, const stele_streams_read *r
 static stele_status read_streams_page(stele_streams *streams)
 {
     stele__connection *connection = NULL;
-    stele_status status = stele__store_enter(streams->store);
+    stele_status status;
+    if (streams->transaction != NULL) {
+        if (atomic_load(&streams->transaction->over))
+            return stele__fail(STELE_CLOSED, "the list's transaction is over");
+        status = stele__transaction_enter(streams->transaction, &connection);
+        if (status != STELE_OK)
+            return status;
+        status = fill_streams_page(streams, connection);
+        stele__transaction_leave(streams->transaction);
+        return status;
+    }
+    status = stele__store_enter(streams->store);
     if (status != STELE_OK)
         return status;
     status = stele__read_begin(streams->store, &connection);
@@ -207,6 +222,26 @@ static stele_status read_streams_page(stele_streams *streams)
         stele__read_end(streams->store, connection);
     }
     stele__store_leave(streams->store);
+    return status;
+}
+
+/* Inside a call on the store or the transaction. */
+static stele_status open_streams(stele_store *store, stele_transaction *transaction,
+                                 const stele_streams_read *read, stele_streams **streams_out)
+{
+    stele_streams_read taken = STELE_STREAMS_READ_INIT;
+    stele_streams *streams = NULL;
+    stele_status status = stele__options_take("stele_streams_read", read, &taken, sizeof(taken));
+    if (status == STELE_OK)
+        status = check_streams_read(&taken);
+    if (status == STELE_OK)
+        status = make_streams(store, transaction, &taken, &streams);
+    if (status == STELE_OK)
+        status = read_streams_page(streams);
+    if (status == STELE_OK)
+        *streams_out = streams;
+    else
+        stele_streams_close(streams);
     return status;
 }
 
@@ -219,20 +254,23 @@ stele_status stele_store_streams(stele_store *store, const stele_streams_read *r
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
-    stele_streams_read taken = STELE_STREAMS_READ_INIT;
-    stele_streams *streams = NULL;
-    status = stele__options_take("stele_streams_read", read, &taken, sizeof(taken));
-    if (status == STELE_OK)
-        status = check_streams_read(&taken);
-    if (status == STELE_OK)
-        status = make_streams(store, &taken, &streams);
-    if (status == STELE_OK)
-        status = read_streams_page(streams);
-    if (status == STELE_OK)
-        *streams_out = streams;
-    else
-        stele_streams_close(streams);
+    status = open_streams(store, NULL, read, streams_out);
     stele__store_leave(store);
+    return status;
+}
+
+stele_status stele_transaction_streams(stele_transaction *transaction,
+                                       const stele_streams_read *read, stele_streams **streams_out)
+{
+    if (streams_out == NULL)
+        return stele__fail(STELE_MISUSE, "streams_out is NULL");
+    *streams_out = NULL;
+    stele__connection *connection = NULL;
+    stele_status status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = open_streams(transaction->store, transaction, read, streams_out);
+    stele__transaction_leave(transaction);
     return status;
 }
 
@@ -242,8 +280,9 @@ stele_status stele_streams_next(stele_streams *streams, const stele_stream_info 
         *info_out = NULL;
     if (streams == NULL || info_out == NULL)
         return stele__fail(STELE_MISUSE, "%s is NULL", streams == NULL ? "streams" : "info_out");
-    if (stele__store_is_closed(streams->store))
-        return stele__fail(STELE_CLOSED, "the store was closed");
+    stele_status usable = stele__store_check(streams->store);
+    if (usable != STELE_OK)
+        return usable;
     if (streams->ended == STELE_OK && streams->entry_next == streams->entry_count) {
         streams->ended = streams->left == 0 ? STELE_DONE : read_streams_page(streams);
         if (streams->ended == STELE_OK && streams->entry_count == 0)
@@ -267,28 +306,32 @@ void stele_streams_close(stele_streams *streams)
     stele__free(streams->prefix);
     stele__buffer_dispose(&streams->after);
     stele__buffer_dispose(&streams->names);
+    if (streams->transaction != NULL)
+        stele__transaction_release(streams->transaction);
     stele__store_release(streams->store);
     stele__free(streams);
 }
 
-stele_status stele_store_stream(stele_store *store, const char *stream, stele_stream_info *info_out)
+static stele_status check_stream_question(const char *stream, stele_stream_info *info_out,
+                                          stele_streams_read *read_out)
 {
-    static _Thread_local char reason_lent[STELE_NAME_SIZE_MAX + 1];
     if (info_out == NULL)
         return stele__fail(STELE_MISUSE, "info_out is NULL");
     *info_out = (stele_stream_info){ 0 };
-    stele_streams_read read = STELE_STREAMS_READ_INIT;
-    stele_streams *streams = NULL;
+    *read_out = (stele_streams_read)STELE_STREAMS_READ_INIT;
+    read_out->stream = stream;
+    read_out->statistics = true;
+    read_out->system = true;
+    return stele__check_name("stream", stream);
+}
+
+/* The one stream of the list, copied out; ends the list. */
+static stele_status answer_stream(stele_streams *streams, const char *stream,
+                                  stele_stream_info *info_out)
+{
+    static _Thread_local char reason_lent[STELE_NAME_SIZE_MAX + 1];
     const stele_stream_info *info = NULL;
-    stele_status status = stele__check_name("stream", stream);
-    if (status != STELE_OK)
-        return status;
-    read.stream = stream;
-    read.statistics = true;
-    read.system = true;
-    status = stele_store_streams(store, &read, &streams);
-    if (status == STELE_OK)
-        status = stele_streams_next(streams, &info);
+    stele_status status = stele_streams_next(streams, &info);
     if (status == STELE_DONE)
         status = stele__fail(STELE_NOT_FOUND, "there is no stream '%s'", stream);
     if (status == STELE_OK) {
@@ -302,4 +345,25 @@ stele_status stele_store_stream(stele_store *store, const char *stream, stele_st
     }
     stele_streams_close(streams);
     return status;
+}
+
+stele_status stele_store_stream(stele_store *store, const char *stream, stele_stream_info *info_out)
+{
+    stele_streams_read read;
+    stele_streams *streams = NULL;
+    stele_status status = check_stream_question(stream, info_out, &read);
+    if (status == STELE_OK)
+        status = stele_store_streams(store, &read, &streams);
+    return status == STELE_OK ? answer_stream(streams, stream, info_out) : status;
+}
+
+stele_status stele_transaction_stream(stele_transaction *transaction, const char *stream,
+                                      stele_stream_info *info_out)
+{
+    stele_streams_read read;
+    stele_streams *streams = NULL;
+    stele_status status = check_stream_question(stream, info_out, &read);
+    if (status == STELE_OK)
+        status = stele_transaction_streams(transaction, &read, &streams);
+    return status == STELE_OK ? answer_stream(streams, stream, info_out) : status;
 }

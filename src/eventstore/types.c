@@ -52,6 +52,22 @@ static stele_status read_types(stele_types *types, stele__connection *connection
     return status == STELE_DONE ? STELE_OK : status;
 }
 
+static stele_status open_types(stele_store *store, stele__connection *connection,
+                               stele_types **types_out)
+{
+    stele_types *types = stele__allocate_array(1, sizeof(*types));
+    if (types == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for a list of types");
+    types->store = store;
+    stele__store_hold(store);
+    stele_status status = read_types(types, connection);
+    if (status == STELE_OK)
+        *types_out = types;
+    else
+        stele_types_close(types);
+    return status;
+}
+
 stele_status stele_store_types(stele_store *store, stele_types **types_out)
 {
     if (types_out == NULL)
@@ -61,23 +77,26 @@ stele_status stele_store_types(stele_store *store, stele_types **types_out)
     if (status != STELE_OK)
         return status;
     stele__connection *connection = NULL;
-    stele_types *types = stele__allocate_array(1, sizeof(*types));
-    if (types == NULL) {
-        status = stele__fail(STELE_NO_MEMORY, "no memory for a list of types");
-    } else {
-        types->store = store;
-        stele__store_hold(store);
-        status = stele__read_begin(store, &connection);
-    }
+    status = stele__read_begin(store, &connection);
     if (status == STELE_OK) {
-        status = read_types(types, connection);
+        status = open_types(store, connection, types_out);
         stele__read_end(store, connection);
     }
-    if (status == STELE_OK)
-        *types_out = types;
-    else
-        stele_types_close(types);
     stele__store_leave(store);
+    return status;
+}
+
+stele_status stele_transaction_types(stele_transaction *transaction, stele_types **types_out)
+{
+    if (types_out == NULL)
+        return stele__fail(STELE_MISUSE, "types_out is NULL");
+    *types_out = NULL;
+    stele__connection *connection = NULL;
+    stele_status status = stele__transaction_enter(transaction, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = open_types(transaction->store, connection, types_out);
+    stele__transaction_leave(transaction);
     return status;
 }
 
@@ -87,8 +106,9 @@ stele_status stele_types_next(stele_types *types, const stele_type_info **info_o
         *info_out = NULL;
     if (types == NULL || info_out == NULL)
         return stele__fail(STELE_MISUSE, "%s is NULL", types == NULL ? "types" : "info_out");
-    if (stele__store_is_closed(types->store))
-        return stele__fail(STELE_CLOSED, "the store was closed");
+    stele_status usable = stele__store_check(types->store);
+    if (usable != STELE_OK)
+        return usable;
     type_entry entry;
     if (types->entry_next == types->entries.size)
         return STELE_DONE;

@@ -36,7 +36,7 @@ typedef struct stele__database {
     size_t statement_count;
     uint64_t statement_clock;
     struct sqlite3_stmt *rollback;
-    uint32_t wal_pages;         /* after the last commit here that wrote */
+    uint32_t wal_pages; /* after the last commit here that wrote */
     uint32_t busy_timeout_ms;
     uint64_t transaction_count; /* write transactions that ended here */
     bool memory;

@@ -11,7 +11,7 @@
 
 /*
  * Counting events by the index, without those of streams that are not for reading: the library's
- * own, the deleted (whose name is NULL), and those whose payloads were moved away.
+ * own, and the deleted, whose name is NULL.
  */
 static const char count_events[] =
     "SELECT (SELECT count(*) FROM events) - coalesce((SELECT sum((SELECT count(*) FROM events e"

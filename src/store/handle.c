@@ -15,14 +15,22 @@ uintptr_t stele__thread_id(void)
     return (uintptr_t)&mark;
 }
 
+stele_status stele__store_check(stele_store *store)
+{
+    if (store->fork_count != stele__fork_count())
+        return stele__fail(STELE_MISUSE, "the store was opened before fork(): open another here");
+    if (atomic_load_explicit(&store->closing, memory_order_relaxed))
+        return stele__fail(STELE_CLOSED, "the store was closed");
+    return STELE_OK;
+}
+
 stele_status stele__store_enter(stele_store *store)
 {
     if (store == NULL)
         return stele__fail(STELE_MISUSE, "the store is NULL");
-    if (store->process != stele__process_id())
-        return stele__fail(STELE_MISUSE, "the store was opened before fork(): open another here");
-
-    stele_status status = STELE_OK;
+    stele_status status = stele__store_check(store);
+    if (status != STELE_OK)
+        return status;
     pthread_mutex_lock(&store->mutex);
     if (store->closing)
         status = stele__fail(STELE_CLOSED, "the store was closed");
@@ -40,11 +48,6 @@ void stele__store_leave(stele_store *store)
     pthread_mutex_unlock(&store->mutex);
 }
 
-bool stele__store_is_closed(stele_store *store)
-{
-    return atomic_load_explicit(&store->closing, memory_order_relaxed);
-}
-
 void stele__store_hold(stele_store *store)
 {
     pthread_mutex_lock(&store->mutex);
@@ -55,7 +58,7 @@ void stele__store_hold(stele_store *store)
 void stele__store_release(stele_store *store)
 {
     /* A child after fork() has one thread, and may have inherited a locked mutex. */
-    bool ours = store->process == stele__process_id();
+    bool ours = store->fork_count == stele__fork_count();
     if (ours)
         pthread_mutex_lock(&store->mutex);
     bool last = --store->reference_count == 0;
@@ -107,7 +110,7 @@ void stele_store_close(stele_store *store)
     if (store == NULL)
         return;
     /* In a child after fork() the connections are the parent's: closing them would write. */
-    if (store->process != stele__process_id()) {
+    if (store->fork_count != stele__fork_count()) {
         stele__store_release(store);
         return;
     }

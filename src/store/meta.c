@@ -100,6 +100,13 @@ static stele_status add_epoch(stele__database *database)
     return stele__statement_run(statement);
 }
 
+stele_status stele__settle_outcome(stele_status status)
+{
+    if (status != STELE_UNKNOWN_OUTCOME)
+        return status;
+    return stele__fail_within(STELE_IO, "a write of the library's own");
+}
+
 stele_status stele__meta_fill(stele__database *database)
 {
     char uuid[37];
@@ -213,7 +220,7 @@ static stele_status prepare_file(stele__database *database)
     if (status == STELE_OK)
         status = judge_dirty_marks(database);
     if (status == STELE_OK)
-        status = stele__database_commit(database);
+        status = stele__settle_outcome(stele__database_commit(database));
     stele__database_rollback(database);
     return status;
 }
@@ -257,6 +264,9 @@ static stele_status change_durably(stele_store *store, const char *key, const ch
         status = stele__database_commit(database);
     stele__database_rollback(database);
     stele_status back = stele__database_execute(database, "PRAGMA synchronous=1");
+    if (status == STELE_UNKNOWN_OUTCOME)
+        store->writer_broken = true;
+    status = stele__settle_outcome(status);
     return status != STELE_OK ? status : back;
 }
 

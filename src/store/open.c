@@ -244,7 +244,8 @@ stele_status stele_store_open(const char *path, const stele_options *options,
     if (store == NULL)
         return stele__fail(STELE_NO_MEMORY, "no memory for a store");
     store->options = taken;
-    store->process = stele__process_id();
+    stele__fork_watch();
+    store->fork_count = stele__fork_count();
     store->reference_count = 1;
     store->transfer_at_pages = taken.wal_soft_pages;
     pthread_mutex_init(&store->mutex, NULL);

@@ -176,7 +176,10 @@ static char schema_text[8192];
 
 static void write_schema_text(void)
 {
-    size_t used = 0;
+    /* What only an empty database can take comes first. */
+    size_t used = (size_t)snprintf(schema_text, sizeof(schema_text),
+                                   "PRAGMA encoding='UTF-8';\nPRAGMA page_size=4096;\n"
+                                   "PRAGMA auto_vacuum=INCREMENTAL;\n");
     for (size_t i = 0; i < OBJECT_COUNT; i++)
         used += (size_t)snprintf(schema_text + used, sizeof(schema_text) - used, "%s;\n",
                                  schema_objects[i].sql);
@@ -239,7 +242,7 @@ stele_status stele__schema_migrate(stele__database *database)
     if (status == STELE_OK && kind == STELE__FILE_EMPTY)
         status = stele__meta_fill(database);
     if (status == STELE_OK)
-        status = stele__database_commit(database);
+        status = stele__settle_outcome(stele__database_commit(database));
     stele__database_rollback(database);
     return status;
 }

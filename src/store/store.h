@@ -44,8 +44,8 @@ typedef struct stele__connection {
 
 struct stele_store {
     stele_options options;
-    char *path; /* absolute, or ":memory:" */
-    int64_t process;
+    char *path;          /* absolute, or ":memory:" */
+    uint32_t fork_count; /* of the process that opened it */
     char uuid[37];
     char epoch[37];
     char dirty_key[64]; /* our row in `meta` while relaxed durability has written; else "" */
@@ -90,7 +90,8 @@ void stele__store_leave(stele_store *store);
 /* For handles that outlive a call. Release may free the memory. */
 void stele__store_hold(stele_store *store);
 void stele__store_release(stele_store *store);
-bool stele__store_is_closed(stele_store *store);
+/* Without entering: MISUSE after fork(), CLOSED. For calls that touch nothing but their handle. */
+stele_status stele__store_check(stele_store *store);
 
 /* Names this thread among those alive. */
 uintptr_t stele__thread_id(void);
@@ -138,6 +139,8 @@ stele_status stele__store_connect(stele_store *store, bool reader, stele__databa
 void stele__connection_dispose(stele_store *store, stele__connection *connection);
 /* Move the WAL under the guard; the turn is held and no transaction open. */
 stele_status stele__store_transfer_guarded(stele_store *store, uint32_t *left_out);
+/* The outcome of a commit that can be done again without harm: unknown is a plain failure. */
+stele_status stele__settle_outcome(stele_status status);
 /* What every file holds in `meta` and `epochs` from its birth. Inside a transaction. */
 stele_status stele__meta_fill(stele__database *database);
 /* These facts, read; a file whose tables a user made by hand gets them first. */

@@ -53,6 +53,10 @@ stele_status stele__transaction_enter(stele_transaction *transaction,
     stele_store *store = transaction->store;
     if (transaction->over)
         status = stele__fail(STELE_MISUSE, "the transaction is over");
+    else if (transaction->doom != STELE_OK) /* SQLite may have rolled it back by itself */
+        status =
+            stele__fail(transaction->doom,
+                        "a write failed inside the transaction: end it, nothing of it is kept");
     else if (!stele__database_in_transaction(store->writer.database)
              || store->writer.database->transaction_count != transaction->transaction_count)
         status = stele__fail(STELE_MISUSE, "the transaction was ended by other SQL");
@@ -111,11 +115,7 @@ stele_status stele_transaction_commit(stele_transaction *transaction)
     if (status != STELE_OK)
         return status;
 
-    if (transaction->doom != STELE_OK)
-        status = stele__fail(transaction->doom,
-                             "a write failed inside the transaction, so it was rolled back");
-    else
-        status = stele__write_commit(transaction->store);
+    status = stele__write_commit(transaction->store);
     finish_transaction(transaction);
     stele__transaction_leave(transaction);
     return status;
