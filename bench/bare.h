@@ -22,6 +22,9 @@ typedef enum bare_keys {
     BARE_KEYS_LAYOUTS
 } bare_keys;
 
+/* In an event's flags: it is the first of an append with a key. */
+#define BARE_KEYED 8
+
 typedef struct bare_options {
     stele_durability durability;
     bool checksums;

@@ -18,8 +18,9 @@ static char **load_names(sqlite3 *handle, const char *sql)
         if (names == NULL)
             names = bench_allocate((count + 1) * sizeof(*names));
         const char *name = (const char *)sqlite3_column_text(statement, 1);
-        char *copy = bench_allocate(strlen(name) + 1);
-        memcpy(copy, name, strlen(name));
+        size_t size = strlen(name) + 1;
+        char *copy = bench_allocate(size);
+        memcpy(copy, name, size);
         names[count - 1] = copy;
     }
     bare_expect(handle, code, sql);

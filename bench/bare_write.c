@@ -81,28 +81,6 @@ static void insert_names(bare_writer *writer)
     bare_execute(writer->writer, "COMMIT");
 }
 
-void bare_writer_open(bare_writer *writer, const char *name, const bare_options *options,
-                      const bench_workload *workload)
-{
-    *writer =
-        (bare_writer){ .options = *options, .workload = workload, .transfer_at = WAL_SOFT_PAGES };
-    writer->writer = bare_connect(name, options->durability, false);
-    bare_execute(writer->writer, stele_schema_sql());
-    bare_execute(writer->writer, layouts[options->keys].schema);
-    writer->transferrer = bare_connect(name, options->durability, false);
-    sqlite3_wal_hook(writer->writer, note_wal_pages, writer);
-    insert_names(writer);
-
-    writer->begin = bare_prepare(writer->writer, "BEGIN IMMEDIATE");
-    writer->commit = bare_prepare(writer->writer, "COMMIT");
-    writer->version =
-        bare_prepare(writer->writer, "SELECT max(version) FROM events WHERE stream = ?1");
-    writer->insert = bare_prepare(writer->writer, layouts[options->keys].insert);
-    writer->find_key = bare_prepare(writer->writer, layouts[options->keys].find);
-    if (layouts[options->keys].insert_key != NULL)
-        writer->insert_key = bare_prepare(writer->writer, layouts[options->keys].insert_key);
-}
-
 static int64_t read_clock(void)
 {
     struct timespec now;
@@ -116,7 +94,7 @@ static void insert_event(bare_writer *writer, const bench_draw *draw, size_t ind
     const stele_event *event = &draw->events[index];
     sqlite3_stmt *insert = writer->insert;
     bool keyed = index == 0 && draw->key != NULL;
-    int64_t flags = keyed ? 8 : 0;
+    int64_t flags = keyed ? BARE_KEYED : 0;
     uint64_t payload_hash = 0x123456789abcdef0;
     int64_t checksum = 0x0fedcba987654321;
     writer->head++;
@@ -153,6 +131,42 @@ static void insert_event(bare_writer *writer, const bench_draw *draw, size_t ind
             sqlite3_bind_null(insert, i);
     }
     bare_run(insert);
+}
+
+/* One event into every stream, as the library's side begins. */
+static void fill_streams(bare_writer *writer)
+{
+    bare_run(writer->begin);
+    for (uint32_t i = 0; i < BENCH_STREAMS; i++) {
+        bench_draw draw = { .stream = i,
+                            .events = &writer->workload->events[i],
+                            .types = &writer->workload->types[i] };
+        insert_event(writer, &draw, 0, 1, read_clock());
+    }
+    bare_run(writer->commit);
+}
+
+void bare_writer_open(bare_writer *writer, const char *name, const bare_options *options,
+                      const bench_workload *workload)
+{
+    *writer =
+        (bare_writer){ .options = *options, .workload = workload, .transfer_at = WAL_SOFT_PAGES };
+    writer->writer = bare_connect(name, options->durability, false);
+    bare_execute(writer->writer, stele_schema_sql());
+    bare_execute(writer->writer, layouts[options->keys].schema);
+    writer->transferrer = bare_connect(name, options->durability, false);
+    sqlite3_wal_hook(writer->writer, note_wal_pages, writer);
+    insert_names(writer);
+
+    writer->begin = bare_prepare(writer->writer, "BEGIN IMMEDIATE");
+    writer->commit = bare_prepare(writer->writer, "COMMIT");
+    writer->version =
+        bare_prepare(writer->writer, "SELECT max(version) FROM events WHERE stream = ?1");
+    writer->insert = bare_prepare(writer->writer, layouts[options->keys].insert);
+    writer->find_key = bare_prepare(writer->writer, layouts[options->keys].find);
+    if (layouts[options->keys].insert_key != NULL)
+        writer->insert_key = bare_prepare(writer->writer, layouts[options->keys].insert_key);
+    fill_streams(writer);
 }
 
 static void look_for_key(bare_writer *writer, const char *key)

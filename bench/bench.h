@@ -28,6 +28,8 @@ _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 
 void bench_expect(stele_status status, const char *doing);
 void *bench_allocate(size_t size);
 double bench_seconds(void);
+/* Of this process alone, kernel included: what other work on the machine changes least. */
+double bench_cpu_seconds(void);
 
 typedef struct bench_chance {
     uint64_t state;
@@ -48,10 +50,12 @@ void bench_look_for_interrupt(void);
 
 /* --- allocations.c --- */
 
-/* Whether this libc lets allocations be counted. */
-bool bench_can_count_allocations(void);
-/* Calls of malloc, calloc and realloc so far, SQLite's included. */
-uint64_t bench_allocation_count(void);
+/* Before the first use of SQLite. */
+void bench_count_allocations(void);
+/* Calls of malloc, calloc and realloc so far: SQLite's, and all of the process, which is 0 for ever
+ * where the C library doesn't let them be counted. */
+uint64_t bench_sqlite_allocations(void);
+uint64_t bench_all_allocations(void);
 
 /* --- workload.c: about 190 bytes of JSON and 30 of metadata, 16 types, 1000 streams --- */
 
@@ -106,6 +110,7 @@ typedef struct bench_contender {
     uint64_t (*run)(void *state, uint64_t operations); /* returns the units done */
     void *state;
     double rate; /* units a second: the median of the rounds */
+    double cpu;  /* microseconds of processor time a unit, likewise */
 } bench_contender;
 
 /*

@@ -43,12 +43,12 @@ static void race_appends(const bench_settings *settings, const bench_workload *w
     append_race race;
     open_append_race(&race, settings, workload, durability, batch);
     bench_contender contenders[] = {
-        { "library", bench_run_library_appends, &race.library, 0 },
-        { "hand-written", bench_run_hand_appends, &race.hands[0], 0 },
-        { "with checksums", bench_run_hand_appends, &race.hands[1], 0 },
-        { "with checksums and JSON gate", bench_run_hand_appends, &race.hands[2], 0 },
+        { "library", bench_run_library_appends, &race.library, 0, 0 },
+        { "hand-written", bench_run_hand_appends, &race.hands[0], 0, 0 },
+        { "with checksums", bench_run_hand_appends, &race.hands[1], 0, 0 },
+        { "with checksums and JSON gate", bench_run_hand_appends, &race.hands[2], 0, 0 },
     };
-    bench_race(settings, contenders, 1 + HANDS, settings->quick ? appends / 10 + 1 : appends, 8);
+    bench_race(settings, contenders, 1 + HANDS, appends, settings->quick ? 4 : 40);
     char name[64];
     snprintf(name, sizeof(name), "append-%s-%zu",
              durability == STELE_DURABILITY_FULL ? "full" : "relaxed", batch);
@@ -61,7 +61,7 @@ void bench_case_append(const bench_settings *settings, const bench_workload *wor
     static const struct {
         size_t batch;
         uint64_t appends; /* in each slice */
-    } sizes[] = { { 1, 1000 }, { 10, 400 }, { 1000, 10 } };
+    } sizes[] = { { 1, 200 }, { 10, 80 }, { 1000, 2 } };
     for (size_t i = 0; i < 3; i++)
         race_appends(settings, workload, STELE_DURABILITY_FULL, sizes[i].batch, sizes[i].appends);
     for (size_t i = 0; i < 3; i++)
@@ -88,12 +88,12 @@ static void race_keys(const bench_settings *settings, const bench_workload *work
 
     bool full = durability == STELE_DURABILITY_FULL;
     bench_contender contenders[] = {
-        { "random key", bench_run_library_appends, &sides[BENCH_KEYS_RANDOM], 0 },
-        { "no key", bench_run_library_appends, &sides[BENCH_KEYS_NONE], 0 },
-        { "ascending key", bench_run_library_appends, &sides[BENCH_KEYS_ASCENDING], 0 },
-        { "random key by hand", bench_run_hand_appends, &hand, 0 },
+        { "random key", bench_run_library_appends, &sides[BENCH_KEYS_RANDOM], 0, 0 },
+        { "no key", bench_run_library_appends, &sides[BENCH_KEYS_NONE], 0, 0 },
+        { "ascending key", bench_run_library_appends, &sides[BENCH_KEYS_ASCENDING], 0, 0 },
+        { "random key by hand", bench_run_hand_appends, &hand, 0, 0 },
     };
-    bench_race(settings, contenders, 4, settings->quick ? 100 : 1000, 8);
+    bench_race(settings, contenders, 4, 200, settings->quick ? 4 : 40);
     bench_report(full ? "keyed-full" : "keyed-relaxed", "events/s", contenders, 4);
     bench_contender ascending[] = { contenders[2], contenders[1] };
     bench_report(full ? "keyed-ascending-full" : "keyed-ascending-relaxed", "events/s", ascending,
@@ -173,6 +173,8 @@ static uint64_t run_key_export(void *state, uint64_t operations)
             const char *data = sqlite3_column_blob(export->events, 2);
             export->sum += (unsigned char)data[0];
             count++;
+            if ((sqlite3_column_int64(export->events, 1) & BARE_KEYED) == 0)
+                continue;
             if (export->look_up != NULL) {
                 sqlite3_bind_int64(export->look_up, 1, position);
                 sqlite3_step(export->look_up);
@@ -202,9 +204,9 @@ static void race_key_exports(const bench_settings *settings)
     open_key_export(&exports[BARE_KEYS_LAYOUTS], BARE_KEYS_BY_POSITION, true);
     bench_contender contenders[BARE_KEYS_LAYOUTS + 1];
     for (int i = 0; i < BARE_KEYS_LAYOUTS; i++)
-        contenders[i] = (bench_contender){ layout_names[i], run_key_export, &exports[i], 0 };
+        contenders[i] = (bench_contender){ layout_names[i], run_key_export, &exports[i], 0, 0 };
     contenders[BARE_KEYS_LAYOUTS] = (bench_contender){ "by position, side by side", run_key_export,
-                                                       &exports[BARE_KEYS_LAYOUTS], 0 };
+                                                       &exports[BARE_KEYS_LAYOUTS], 0, 0 };
     bench_race(settings, contenders, BARE_KEYS_LAYOUTS + 1, 1, 2);
     bench_report("key-layout-export", "events/s", contenders, BARE_KEYS_LAYOUTS + 1);
     for (int i = 0; i <= BARE_KEYS_LAYOUTS; i++)
@@ -232,9 +234,10 @@ void bench_case_key_layouts(const bench_settings *settings, const bench_workload
         bare_writer_open(&sides[i].bare, layout_files[i], &options, workload);
         bench_source_init(&sides[i].source, workload, settings->seed, 1, BENCH_KEYS_RANDOM);
         fill_keyed(&sides[i], settings->quick ? 2000 : 60000);
-        contenders[i] = (bench_contender){ layout_names[i], bench_run_hand_appends, &sides[i], 0 };
+        contenders[i] =
+            (bench_contender){ layout_names[i], bench_run_hand_appends, &sides[i], 0, 0 };
     }
-    bench_race(settings, contenders, BARE_KEYS_LAYOUTS, settings->quick ? 100 : 1000, 8);
+    bench_race(settings, contenders, BARE_KEYS_LAYOUTS, 200, settings->quick ? 4 : 40);
     bench_report("key-layout-append", "events/s", contenders, BARE_KEYS_LAYOUTS);
     for (int i = 0; i < BARE_KEYS_LAYOUTS; i++) {
         char name[64];

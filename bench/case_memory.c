@@ -1,4 +1,6 @@
 /* Allocations in the steady state, and the size of the file. */
+#include <stdio.h>
+
 #include <stele/store.h>
 
 #include "contenders.h"
@@ -6,38 +8,34 @@
 typedef uint64_t run_function(void *state, uint64_t operations);
 
 /* Allocations of a unit, once everything has been done often enough to be as it will be. */
-static double count_allocations(run_function *run, void *state, uint64_t operations)
+static void report_allocations(const char *name, run_function *run, void *state,
+                               uint64_t operations)
 {
+    if (bench_all_allocations() == 0)
+        return;
     run(state, operations);
-    uint64_t before = bench_allocation_count();
-    uint64_t units = run(state, operations);
-    return (double)(bench_allocation_count() - before) / (double)units;
-}
+    uint64_t sqlite_before = bench_sqlite_allocations();
+    uint64_t all_before = bench_all_allocations();
+    double units = (double)run(state, operations);
+    double sqlite = (double)(bench_sqlite_allocations() - sqlite_before);
+    double all = (double)(bench_all_allocations() - all_before);
 
-static void report_allocations(const char *name, const char *excess_name, double library,
-                               double hand)
-{
-    bench_report_value(name, "allocations/event", library);
-    bench_report_value(excess_name, "allocations/event", library - hand);
+    char row[64];
+    snprintf(row, sizeof(row), "allocations-%s, the library's", name);
+    bench_report_value(row, "of an event", (all - sqlite) / units);
+    snprintf(row, sizeof(row), "allocations-%s, SQLite's", name);
+    bench_report_value(row, "of an event", sqlite / units);
 }
 
 static void measure_append(const bench_settings *settings, const bench_workload *workload)
 {
     uint64_t appends = settings->quick ? 1000 : 5000;
     library_writer library;
-    hand_writer hand;
-    bare_options options = { .durability = STELE_DURABILITY_RELAXED, .checksums = true };
     library.store = bench_open_store("library.db", STELE_DURABILITY_RELAXED);
     bench_fill_streams(library.store, workload);
-    bare_writer_open(&hand.bare, "hand.db", &options, workload);
     bench_source_init(&library.source, workload, settings->seed, 1, BENCH_KEYS_NONE);
-    hand.source = library.source;
-    if (bench_can_count_allocations())
-        report_allocations("allocations-append", "allocations-append, beyond hand-written",
-                           count_allocations(bench_run_library_appends, &library, appends),
-                           count_allocations(bench_run_hand_appends, &hand, appends));
+    report_allocations("append", bench_run_library_appends, &library, appends);
     stele_store_close(library.store);
-    bare_writer_close(&hand.bare);
     bench_clear_folder();
 }
 
@@ -56,13 +54,7 @@ static void measure_replay(const bench_settings *settings, const bench_workload 
 
     library_reader library = { .store = bench_open_store("log.db", STELE_DURABILITY_RELAXED),
                                .read = STELE_READ_INIT };
-    hand_reader hand = { 0 };
-    bare_reader_open(&hand.bare, "log.db", true);
-    if (bench_can_count_allocations())
-        report_allocations("allocations-replay", "allocations-replay, beyond hand-written",
-                           count_allocations(bench_run_library_replay, &library, 1),
-                           count_allocations(bench_run_hand_replay, &hand, 1));
-    bare_reader_close(&hand.bare);
+    report_allocations("replay", bench_run_library_replay, &library, 1);
     stele_store_close(library.store);
     bench_clear_folder();
 }

@@ -29,9 +29,9 @@ void bench_case_replay(const bench_settings *settings, const bench_workload *wor
     bare_reader_open(&plain.bare, "log.db", false);
     bare_reader_open(&checked.bare, "log.db", true);
     bench_contender contenders[] = {
-        { "library", bench_run_library_replay, &library, 0 },
-        { "columns alone", bench_run_hand_replay, &plain, 0 },
-        { "verified, named, copied", bench_run_hand_replay, &checked, 0 },
+        { "library", bench_run_library_replay, &library, 0, 0 },
+        { "columns alone", bench_run_hand_replay, &plain, 0, 0 },
+        { "verified, named, copied", bench_run_hand_replay, &checked, 0, 0 },
     };
     bench_race(settings, contenders, 3, 1, 2);
     bench_report("replay", "events/s", contenders, 3);
@@ -58,10 +58,10 @@ void bench_case_filters(const bench_settings *settings, const bench_workload *wo
         hand.type++;
 
     bench_contender contenders[] = {
-        { "one type of 16", bench_run_library_replay, &typed, 0 },
-        { "all", bench_run_library_replay, &all, 0 },
-        { "one type by hand", bench_run_hand_replay, &hand, 0 },
-        { "one category of 8", bench_run_library_replay, &category, 0 },
+        { "one type of 16", bench_run_library_replay, &typed, 0, 0 },
+        { "all", bench_run_library_replay, &all, 0, 0 },
+        { "one type by hand", bench_run_hand_replay, &hand, 0, 0 },
+        { "one category of 8", bench_run_library_replay, &category, 0, 0 },
     };
     bench_race(settings, contenders, 4, 1, 2);
     bench_contender categories[] = { contenders[3], contenders[1] };
@@ -83,11 +83,11 @@ typedef struct stream_class {
 
 #define CLASSES 3
 
-static const stream_class full_classes[CLASSES] = { { "small", 1000, 10, 2000 },
-                                                    { "medium", 200, 100, 300 },
-                                                    { "large", 4, 10000, 4 } };
-static const stream_class quick_classes[CLASSES] = { { "small", 100, 10, 200 },
-                                                     { "medium", 10, 100, 30 },
+static const stream_class full_classes[CLASSES] = { { "small", 1000, 10, 200 },
+                                                    { "medium", 200, 100, 30 },
+                                                    { "large", 4, 10000, 1 } };
+static const stream_class quick_classes[CLASSES] = { { "small", 100, 10, 100 },
+                                                     { "medium", 10, 100, 10 },
                                                      { "large", 1, 10000, 1 } };
 
 static void name_stream(const stream_class *class, uint32_t number, char name_out[32])
@@ -200,11 +200,11 @@ void bench_case_loads(const bench_settings *settings, const bench_workload *work
         library.class = plain.class = checked.class = &classes[i];
         library.chance.state = plain.chance.state = checked.chance.state = settings->seed;
         bench_contender contenders[] = {
-            { "library", run_library_loads, &library, 0 },
-            { "columns alone", run_hand_loads, &plain, 0 },
-            { "verified, named, copied", run_hand_loads, &checked, 0 },
+            { "library", run_library_loads, &library, 0, 0 },
+            { "columns alone", run_hand_loads, &plain, 0, 0 },
+            { "verified, named, copied", run_hand_loads, &checked, 0, 0 },
         };
-        bench_race(settings, contenders, 3, classes[i].loads, 4);
+        bench_race(settings, contenders, 3, classes[i].loads, settings->quick ? 4 : 30);
         char name[64];
         snprintf(name, sizeof(name), "load-%u", (unsigned)classes[i].length);
         bench_report(name, "loads/s", contenders, 3);

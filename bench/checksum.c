@@ -20,12 +20,16 @@ static unsigned char *put_number(unsigned char *out, uint64_t number)
     return out + 8;
 }
 
+static unsigned char *put_bytes(unsigned char *out, const void *bytes, size_t size)
+{
+    out = put_number(out, size);
+    memcpy(out, bytes, size);
+    return out + size;
+}
+
 static unsigned char *put_text(unsigned char *out, const char *text)
 {
-    size_t size = strlen(text);
-    out = put_number(out, size);
-    memcpy(out, text, size);
-    return out + size;
+    return put_bytes(out, text, strlen(text));
 }
 
 uint64_t bare_payload_hash(const void *data, size_t data_size, const void *metadata,

@@ -105,6 +105,7 @@ int main(int argument_count, char **argument_texts)
     if (arguments.settings.quick && arguments.settings.rounds > 3)
         arguments.settings.rounds = 3;
 
+    bench_count_allocations();
     static bench_workload workload;
     bench_workload_init(&workload, arguments.settings.seed);
     bench_make_folder(arguments.folder);

@@ -39,11 +39,21 @@ void *bench_allocate(size_t size)
     return memory;
 }
 
-double bench_seconds(void)
+static double read_seconds(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double bench_seconds(void)
+{
+    return read_seconds(CLOCK_MONOTONIC);
+}
+
+double bench_cpu_seconds(void)
+{
+    return read_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* splitmix64 */

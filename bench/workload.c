@@ -22,12 +22,12 @@ void bench_workload_init(bench_workload *workload, uint64_t seed)
 {
     bench_chance chance = { .state = seed };
     memset(workload, 0, sizeof(*workload));
-    workload->texts = bench_allocate(2 * BENCH_EVENTS * sizeof(workload->texts[0]));
+    workload->texts = bench_allocate(sizeof(workload->texts[0]) * 2 * BENCH_EVENTS);
     for (int i = 0; i < BENCH_STREAMS; i++) {
         const char *category = bench_categories[i % BENCH_CATEGORIES];
         snprintf(workload->streams[i], sizeof(workload->streams[i]), "%s-%010d", category, i);
     }
-    for (int i = 0; i < BENCH_EVENTS; i++) {
+    for (size_t i = 0; i < BENCH_EVENTS; i++) {
         char *data = workload->texts[2 * i];
         char *metadata = workload->texts[2 * i + 1];
         size_t size = sizeof(workload->texts[0]);

@@ -153,6 +153,35 @@ START_TEST(thousand_appends_over_interleaved_streams_are_one_commit)
 }
 END_TEST
 
+/* Names are remembered in tables of fixed size: those that make room must not be mixed up. */
+START_TEST(more_names_than_are_remembered_stay_apart)
+{
+    enum { COUNT = 20000, STREAMS = 9973, TYPES = 1499 };
+    static stele_append appends[COUNT];
+    static stele_event events[COUNT];
+    static char streams[COUNT][24], types[COUNT][24];
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(streams[i], sizeof(streams[i]), "s-%d", i * 31 % STREAMS);
+        snprintf(types[i], sizeof(types[i]), "t-%d", i * 17 % TYPES);
+        events[i] = make_event(types[i], "1");
+        appends[i] = make_append(streams[i], i / STREAMS, &events[i], 1);
+    }
+
+    assert_status(stele_store_append_many(store, appends, COUNT / 2, NULL, NULL), STELE_OK);
+    assert_status(stele_store_append_many(store, appends + COUNT / 2, COUNT / 2, NULL, NULL),
+                  STELE_OK);
+
+    stele_cursor *cursor = open_read(NULL);
+    for (int i = 0; i < COUNT; i++) {
+        const stele_record *record = next_record(cursor);
+        ck_assert_str_eq(record->stream, streams[i]);
+        ck_assert_str_eq(record->type, types[i]);
+        ck_assert_int_eq(record->version, i / STREAMS + 1);
+    }
+    stele_cursor_close(cursor);
+}
+END_TEST
+
 /* --- Conditions --- */
 
 static const struct {
@@ -288,6 +317,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, conflict_with_an_earlier_append_of_the_call_is_a_conflict);
     tcase_add_test(tests, refused_payload_undoes_all_appends_and_names_the_one);
     tcase_add_test(tests, thousand_appends_over_interleaved_streams_are_one_commit);
+    tcase_add_test(tests, more_names_than_are_remembered_stay_apart);
     tcase_add_loop_test(tests, condition_on_another_stream_must_hold, 0,
                         (int)COUNT_OF(conditions_on_3_events));
     tcase_add_test(tests, first_failing_condition_is_named);

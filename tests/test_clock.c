@@ -90,6 +90,22 @@ START_TEST(clock_far_behind_is_followed_and_flagged)
 }
 END_TEST
 
+/* A broken clock must not break more than the times. */
+START_TEST(clock_at_its_extremes_is_followed_and_flagged)
+{
+    append_at(INT64_MAX);
+    expect_recorded(INT64_MAX, 0);
+
+    append_at(INT64_MIN);
+    expect_recorded(INT64_MIN, STELE_RECORD_CLOCK_BACK);
+
+    append_at(NOON);
+    expect_recorded(NOON, 0);
+    reopen_file();
+    ck_assert_str_eq(positions_of(NULL), "1 2 3");
+}
+END_TEST
+
 START_TEST(time_stands_still_over_streams_and_reopening)
 {
     append_at(NOON + 60 * SECOND);
@@ -192,6 +208,7 @@ int main(void)
     tcase_add_test(tests, events_of_one_batch_share_a_time);
     tcase_add_test(tests, time_stands_still_while_the_clock_is_a_little_behind);
     tcase_add_test(tests, clock_far_behind_is_followed_and_flagged);
+    tcase_add_test(tests, clock_at_its_extremes_is_followed_and_flagged);
     tcase_add_test(tests, time_stands_still_over_streams_and_reopening);
     tcase_add_test(tests, time_stands_still_inside_a_transaction);
     tcase_add_test(tests, time_of_a_rolled_back_event_is_forgotten);

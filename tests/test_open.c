@@ -165,6 +165,7 @@ START_TEST(description_tells_the_facts)
     ck_assert_int_eq(info.head, 5);
     ck_assert_int_eq(info.events, 5);
     ck_assert_int_eq(info.streams, 2);
+    ck_assert_int_eq(info.types, 1);
     ck_assert_int_gt(info.file_bytes, 4096);
     ck_assert_int_eq(info.file_bytes % 4096, 0);
     ck_assert_int_gt(info.wal_bytes, 0);

@@ -330,7 +330,7 @@ START_TEST(bad_descriptions_are_misuse)
 {
     const char *no_type = NULL;
     const stele_read good = STELE_READ_INIT;
-    stele_read bad[10];
+    stele_read bad[15];
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         bad[i] = good;
     bad[0].struct_size = 0;
@@ -343,6 +343,11 @@ START_TEST(bad_descriptions_are_misuse)
     bad[7].after_position = -1;
     bad[8].stream = "a-1", bad[8].from_version = -1;
     memset(&bad[9].direction, 0x7F, sizeof(bad[9].direction));
+    bad[10].category = "order-2"; /* no category has a dash, so nothing could match */
+    bad[11].from_version = 2;     /* of no stream */
+    bad[12].to_position = -1;
+    bad[13].page_count_max = 0;
+    bad[14].page_size_max = 0;
 
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         stele_cursor *cursor = (stele_cursor *)&cursor;
@@ -382,6 +387,25 @@ START_TEST(smaller_struct_of_an_older_program_gets_defaults)
     read.page_count_max = 0;
 
     ck_assert_str_eq(versions_of(&read), "1 2 3");
+}
+END_TEST
+
+/* What an older library doesn't know may be there, but it must ask for nothing. */
+START_TEST(larger_struct_of_a_newer_program_is_taken_when_the_rest_is_zero)
+{
+    fill_stream("a-1", 3);
+    struct {
+        stele_read read;
+        int64_t added_later;
+    } newer = { STELE_READ_INIT, 0 };
+    newer.read.struct_size = sizeof(newer);
+    newer.read.limit = 2;
+    ck_assert_str_eq(positions_of(&newer.read), "1 2");
+
+    newer.added_later = 1;
+
+    stele_cursor *cursor = NULL;
+    assert_status(stele_store_read(store, &newer.read, &cursor), STELE_MISUSE);
 }
 END_TEST
 
@@ -431,6 +455,7 @@ int main(void)
     tcase_add_test(arguments, bad_descriptions_are_misuse);
     tcase_add_test(arguments, missing_arguments_are_misuse);
     tcase_add_test(arguments, smaller_struct_of_an_older_program_gets_defaults);
+    tcase_add_test(arguments, larger_struct_of_a_newer_program_is_taken_when_the_rest_is_zero);
     tcase_add_test(arguments, init_function_does_as_the_initializer);
     return run_suite(suite);
 }

@@ -231,6 +231,25 @@ START_TEST(stored_filters_can_be_long)
 }
 END_TEST
 
+START_TEST(more_than_1000_types_are_too_large)
+{
+    static const char *types[1001];
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        types[i] = "paid";
+    append_types();
+    stele_read read = STELE_READ_INIT;
+    stele_cursor *cursor = NULL;
+    read.types = types;
+    read.type_count = 1001;
+
+    assert_status(stele_store_read(store, &read, &cursor), STELE_TOO_LARGE);
+    ck_assert_ptr_null(cursor);
+
+    read.type_count = 1000;
+    ck_assert_str_eq(positions_of(&read), "2 5");
+}
+END_TEST
+
 /* --- Scanned through --- */
 
 START_TEST(scanned_follows_an_unfiltered_read)
@@ -385,6 +404,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, filtered_read_ends_at_the_head_of_its_opening);
     tcase_add_test(tests, names_that_appear_later_are_found_by_a_later_read);
     tcase_add_test(tests, stored_filters_can_be_long);
+    tcase_add_test(tests, more_than_1000_types_are_too_large);
     tcase_add_test(tests, scanned_follows_an_unfiltered_read);
     tcase_add_test(tests, scanned_of_a_stream_is_its_version);
     tcase_add_test(tests, scanned_passes_what_a_filter_left_out);

@@ -138,6 +138,57 @@ START_TEST(store_level_reads_do_not_see_an_open_transaction)
 }
 END_TEST
 
+START_TEST(lists_through_a_transaction_see_its_writes_and_end_with_it)
+{
+    fill_stream("a-1", 1);
+    stele_transaction *transaction = begin();
+    assert_status(append_in(transaction, "a-1", 1, NULL), STELE_OK);
+    assert_status(append_in(transaction, "b-1", STELE_NO_STREAM, NULL), STELE_OK);
+    stele_stream_info info = { 0 };
+    stele_streams *streams = NULL;
+    stele_types *types = NULL;
+    const stele_stream_info *stream = NULL;
+    const stele_type_info *type = NULL;
+
+    assert_status(stele_transaction_stream(transaction, "b-1", &info), STELE_OK);
+    ck_assert_int_eq(info.version, 1);
+    assert_status(stele_transaction_stream(transaction, "c-1", &info), STELE_NOT_FOUND);
+    assert_status(stele_transaction_streams(transaction, NULL, &streams), STELE_OK);
+    assert_status(stele_streams_next(streams, &stream), STELE_OK);
+    ck_assert_str_eq(stream->stream, "a-1");
+    ck_assert_int_eq(stream->version, 2);
+    assert_status(stele_transaction_types(transaction, &types), STELE_OK);
+    assert_status(stele_types_next(types, &type), STELE_OK);
+    assert_status(stele_types_next(types, &type), STELE_OK);
+    ck_assert_str_eq(type->type, "noted");
+    ck_assert_int_eq(type->events, 2);
+    stele_transaction_end(transaction);
+
+    assert_status(stele_streams_next(streams, &stream), STELE_CLOSED);
+    stele_streams_close(streams);
+    stele_types_close(types);
+    ck_assert_int_eq(version_of("b-1"), 0);
+}
+END_TEST
+
+START_TEST(missed_events_through_a_transaction_include_its_own)
+{
+    fill_stream("a-1", 1);
+    stele_transaction *transaction = begin();
+    assert_status(append_in(transaction, "a-1", 1, NULL), STELE_OK);
+    stele_append append = make_append("a-1", STELE_NO_STREAM, NULL, 0);
+    stele_appended appended = { 0 };
+    stele_cursor *cursor = NULL;
+    assert_status(stele_transaction_append(transaction, &append, &appended), STELE_CONFLICT);
+
+    assert_status(stele_transaction_read_missed(transaction, &append, &appended, &cursor),
+                  STELE_OK);
+
+    ck_assert_str_eq(drain_numbers(cursor, true), "1 2");
+    stele_transaction_end(transaction);
+}
+END_TEST
+
 /* A memory store has one connection: the read would see what may be undone. */
 START_TEST(store_level_read_of_a_memory_store_is_misuse_meanwhile)
 {
@@ -219,6 +270,38 @@ START_TEST(refused_appends_undo_their_own_call_only)
     ck_assert_str_eq(positions_of(NULL), "1 2 3");
     ck_assert_int_eq(version_of("account-1"), 2);
     ck_assert_int_eq(version_of("account-2"), 1);
+}
+END_TEST
+
+/* Part of a batch is in the transaction and can't be taken out alone, so nothing may be kept. */
+START_TEST(write_that_fails_half_way_dooms_the_transaction)
+{
+    static char data[500000];
+    memset(data, '1', sizeof(data));
+    stele_event events[2] = { make_event("noted", "1"), { .type = "noted", .data = data } };
+    events[1].data_size = sizeof(data);
+    stele_append append = make_append("account-1", STELE_ANY, events, 2);
+    stele_transaction *transaction = begin();
+    assert_status(append_in(transaction, "account-1", STELE_NO_STREAM, NULL), STELE_OK);
+    char limit[64];
+    snprintf(limit, sizeof(limit), "PRAGMA max_page_count = %" PRId64,
+             number_in(transaction, "PRAGMA page_count") + 10);
+    ck_assert_int_eq(run_in(transaction, limit), SQLITE_OK);
+
+    assert_status(stele_transaction_append(transaction, &append, NULL), STELE_FULL);
+
+    assert_status(stele_transaction_commit(transaction), STELE_FULL);
+    stele_transaction_end(transaction);
+    ck_assert_int_eq(head_of(store), 0);
+    assert_status(append_one("account-1", STELE_NO_STREAM, "small", NULL), STELE_OK);
+    assert_status(stele_store_append(store, &append, NULL), STELE_FULL);
+    ck_assert_int_eq(head_of(store), 1);
+
+    transaction = begin();
+    ck_assert_int_eq(run_in(transaction, "PRAGMA max_page_count = 1000000"), SQLITE_OK);
+    stele_transaction_end(transaction);
+    assert_status(stele_store_append(store, &append, NULL), STELE_OK);
+    ck_assert_str_eq(positions_of(NULL), "1 2 3");
 }
 END_TEST
 
@@ -316,9 +399,12 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, names_of_a_rolled_back_transaction_are_forgotten);
     tcase_add_test(tests, empty_transaction_commits);
     tcase_add_test(tests, reads_through_a_transaction_see_its_writes);
+    tcase_add_test(tests, lists_through_a_transaction_see_its_writes_and_end_with_it);
+    tcase_add_test(tests, missed_events_through_a_transaction_include_its_own);
     tcase_add_test(tests, cursor_of_a_transaction_ends_with_it_but_keeps_its_record);
     tcase_add_test(tests, refused_append_leaves_the_transaction_usable);
     tcase_add_test(tests, refused_appends_undo_their_own_call_only);
+    tcase_add_test(tests, write_that_fails_half_way_dooms_the_transaction);
     tcase_add_test(tests, users_own_failed_sql_leaves_the_transaction_usable);
     tcase_add_test(tests, nothing_but_end_is_allowed_after_commit);
     tcase_add_test(tests, writer_is_free_after_commit_before_end);

@@ -10,7 +10,7 @@
 #include "eventstore/eventstore.h"
 
 /* A clock that is this far behind the log was set, not nudged. */
-#define CLOCK_CLAMP_US ((int64_t)5 * 60 * 1000000)
+#define CLOCK_CLAMP_US ((uint64_t)5 * 60 * 1000000)
 
 /* Where an append is to go. */
 typedef struct append_place {
@@ -100,7 +100,7 @@ static int64_t read_store_clock(const stele_store *store, int64_t last, int64_t 
                                                : stele__clock_now();
     if (now >= last)
         return now;
-    if (last - now <= CLOCK_CLAMP_US)
+    if ((uint64_t)last - (uint64_t)now <= CLOCK_CLAMP_US) /* signed, it could overflow */
         return last;
     *flags |= STELE_RECORD_CLOCK_BACK;
     return now;
@@ -114,7 +114,7 @@ static stele_status insert_events(const stele_store *store, stele__connection *c
     stele__row row = { .stream = stream->id, .stream_name = append->stream };
     int64_t flags = 0;
     row.recorded_at =
-        read_store_clock(store, end->head == 0 ? INT64_MIN / 2 : end->recorded_at, &flags);
+        read_store_clock(store, end->head == 0 ? INT64_MIN : end->recorded_at, &flags);
     for (size_t i = 0; i < append->event_count; i++) {
         stele_event event;
         stele__prepared_event(prepared, i, &event);

@@ -20,6 +20,21 @@ int64_t stele__key_checksum(const char *key, const stele__key_row *row)
     return (int64_t)stele__digest_end(&digest);
 }
 
+#define KEY_COLUMNS "id, stream, version, event_count, digest, checksum"
+
+/* The statement's row of KEY_COLUMNS, but for the checksum, which is column 5. */
+static void read_key_row(stele__statement *statement, stele__key_row *row_out)
+{
+    *row_out = (stele__key_row){
+        .id = stele__column_number(statement, 0),
+        .stream = stele__column_number(statement, 1),
+        .version = stele__column_number(statement, 2),
+        .event_count = stele__column_number(statement, 3),
+        .digest = stele__column_number(statement, 4),
+        .erased = stele__column_type_of(statement, 4) == STELE__COLUMN_NULL,
+    };
+}
+
 stele_status stele__key_find(stele__connection *connection, const char *key, bool *found_out,
                              stele__key_row *row_out)
 {
@@ -27,8 +42,7 @@ stele_status stele__key_find(stele__connection *connection, const char *key, boo
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
         connection->database,
-        "SELECT id, stream, version, event_count, digest, checksum FROM idempotency"
-        " WHERE key = ?1",
+        "SELECT " KEY_COLUMNS " FROM idempotency WHERE key = ?1",
         &statement);
     if (status != STELE_OK)
         return status;
@@ -36,14 +50,7 @@ stele_status stele__key_find(stele__connection *connection, const char *key, boo
     status = stele__statement_step(statement);
     if (status == STELE_OK) {
         *found_out = true;
-        *row_out = (stele__key_row){
-            .id = stele__column_number(statement, 0),
-            .stream = stele__column_number(statement, 1),
-            .version = stele__column_number(statement, 2),
-            .event_count = stele__column_number(statement, 3),
-            .digest = stele__column_number(statement, 4),
-            .erased = stele__column_type_of(statement, 4) == STELE__COLUMN_NULL,
-        };
+        read_key_row(statement, row_out);
         if (stele__key_checksum(key, row_out) != stele__column_number(statement, 5))
             status = stele__fail(STELE_CORRUPT, "the row of the key '%s' is damaged", key);
     }
@@ -84,22 +91,15 @@ stele_status stele__key_at(stele__connection *connection, int64_t position, stel
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
         connection->database,
-        "SELECT id, stream, version, event_count, digest, checksum, key FROM idempotency"
-        " WHERE id = ?1",
+        "SELECT " KEY_COLUMNS ", key FROM idempotency WHERE id = ?1",
         &statement);
     if (status != STELE_OK)
         return status;
     stele__bind_number(statement, 1, position);
     status = stele__statement_step(statement);
     if (status == STELE_OK) {
-        stele__key_row row = {
-            .id = stele__column_number(statement, 0),
-            .stream = stele__column_number(statement, 1),
-            .version = stele__column_number(statement, 2),
-            .event_count = stele__column_number(statement, 3),
-            .digest = stele__column_number(statement, 4),
-            .erased = stele__column_type_of(statement, 4) == STELE__COLUMN_NULL,
-        };
+        stele__key_row row;
+        read_key_row(statement, &row);
         const char *key = stele__column_text(statement, 6);
         if (key == NULL || stele__key_checksum(key, &row) != stele__column_number(statement, 5))
             status = stele__fail(STELE_CORRUPT, "the key of position %lld is damaged",

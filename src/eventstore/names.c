@@ -1,7 +1,7 @@
 /*
  * Interned names: streams, types and codecs live once in the file, and events hold their ids.
  *
- * Each connection remembers some names in direct-mapped tables of fixed size. An id never changes
+ * Each connection remembers some names in tables of fixed size. An id never changes
  * its name while the stream lives; but another process may delete a stream and give its name to a
  * new one, and a rollback takes back what was assigned. Whatever is remembered by name therefore
  * holds only for one revision of the connection.
@@ -16,6 +16,9 @@
 
 #define STREAM_SLOTS 8192
 #define NAME_SLOTS   512
+/* By name there are as many slots for each hash, so that two names in use don't keep driving each
+ * other out. */
+#define NAME_WAYS 4
 
 typedef struct name_slot {
     int64_t id; /* 0: free */
@@ -32,6 +35,7 @@ typedef struct name_cache {
     bool has_end;
     stele__log_end end;
     int64_t stream_id_next; /* 0: not known */
+    unsigned evicted;       /* whose turn it is to make room */
     stream_slot *streams_by_name;
     name_slot *streams_by_id;
     name_slot by_name[STELE__NAME_TABLES][NAME_SLOTS];
@@ -153,9 +157,32 @@ int64_t stele__name_checksum(int64_t id, const char *name)
     return (int64_t)stele__digest_end(&digest);
 }
 
+/* The slot that holds `name`, or the one to put it in. */
 static stream_slot *stream_slot_of(name_cache *cache, const char *name)
 {
-    return &cache->streams_by_name[stele__hash(name, strlen(name)) % STREAM_SLOTS];
+    uint64_t set = stele__hash(name, strlen(name)) % (STREAM_SLOTS / NAME_WAYS);
+    stream_slot *slots = &cache->streams_by_name[set * NAME_WAYS];
+    for (int i = 0; i < NAME_WAYS; i++)
+        if (slots[i].stream.id != 0 && strcmp(slots[i].name, name) == 0)
+            return &slots[i];
+    for (int i = 0; i < NAME_WAYS; i++)
+        if (slots[i].stream.id == 0)
+            return &slots[i];
+    return &slots[cache->evicted++ % NAME_WAYS];
+}
+
+/* Likewise of a type or codec. */
+static name_slot *name_slot_of(name_cache *cache, stele__name_table table, const char *name)
+{
+    uint64_t set = stele__hash(name, strlen(name)) % (NAME_SLOTS / NAME_WAYS);
+    name_slot *slots = &cache->by_name[table][set * NAME_WAYS];
+    for (int i = 0; i < NAME_WAYS; i++)
+        if (slots[i].id != 0 && strcmp(slots[i].name, name) == 0)
+            return &slots[i];
+    for (int i = 0; i < NAME_WAYS; i++)
+        if (slots[i].id == 0)
+            return &slots[i];
+    return &slots[cache->evicted++ % NAME_WAYS];
 }
 
 /* The row of `streams` behind a SELECT of id, name, state, reason, changed_at, base_version,
@@ -330,8 +357,7 @@ stele_status stele__stream_name(stele__connection *connection, int64_t id, const
 stele_status stele__name_find(stele__connection *connection, stele__name_table table,
                               const char *name, int64_t *id_out)
 {
-    name_slot *slot =
-        &cache_of(connection)->by_name[table][stele__hash(name, strlen(name)) % NAME_SLOTS];
+    name_slot *slot = name_slot_of(cache_of(connection), table, name);
     *id_out = slot->id;
     if (slot->id != 0 && strcmp(slot->name, name) == 0)
         return STELE_OK;

@@ -204,8 +204,6 @@ static stele_status read_streams_page(stele_streams *streams)
     stele__connection *connection = NULL;
     stele_status status;
     if (streams->transaction != NULL) {
-        if (atomic_load(&streams->transaction->over))
-            return stele__fail(STELE_CLOSED, "the list's transaction is over");
         status = stele__transaction_enter(streams->transaction, &connection);
         if (status != STELE_OK)
             return status;
@@ -283,6 +281,8 @@ stele_status stele_streams_next(stele_streams *streams, const stele_stream_info 
     stele_status usable = stele__store_check(streams->store);
     if (usable != STELE_OK)
         return usable;
+    if (streams->transaction != NULL && atomic_load(&streams->transaction->over))
+        return stele__fail(STELE_CLOSED, "the list's transaction is over");
     if (streams->ended == STELE_OK && streams->entry_next == streams->entry_count) {
         streams->ended = streams->left == 0 ? STELE_DONE : read_streams_page(streams);
         if (streams->ended == STELE_OK && streams->entry_count == 0)

@@ -133,7 +133,11 @@ static stele_status settle_file(stele_store *store, stele__database *database,
                                 const stele__database_options *settings)
 {
     stele__file_kind kind = STELE__FILE_EMPTY;
-    stele_status status = stele__schema_recognize(database, &kind);
+    /* In one snapshot: another process may be making the file into a store just now. */
+    stele_status status = stele__database_begin_read(database);
+    if (status == STELE_OK)
+        status = stele__schema_recognize(database, &kind);
+    stele__database_rollback(database);
     if (status != STELE_OK)
         return status;
     bool fresh = kind == STELE__FILE_EMPTY;
