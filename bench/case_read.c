@@ -33,7 +33,7 @@ void bench_case_replay(const bench_settings *settings, const bench_workload *wor
         { "columns alone", bench_run_hand_replay, &plain, 0, 0 },
         { "verified, named, copied", bench_run_hand_replay, &checked, 0, 0 },
     };
-    bench_race(settings, contenders, 3, 1, 2);
+    bench_race(settings, contenders, 3, 1, settings->quick ? 2 : 6);
     bench_report("replay", "events/s", contenders, 3);
     bare_reader_close(&plain.bare);
     bare_reader_close(&checked.bare);
@@ -63,7 +63,7 @@ void bench_case_filters(const bench_settings *settings, const bench_workload *wo
         { "one type by hand", bench_run_hand_replay, &hand, 0, 0 },
         { "one category of 8", bench_run_library_replay, &category, 0, 0 },
     };
-    bench_race(settings, contenders, 4, 1, 2);
+    bench_race(settings, contenders, 4, 1, settings->quick ? 2 : 4);
     bench_contender categories[] = { contenders[3], contenders[1] };
     bench_report("replay-of-type", "events examined/s", contenders, 3);
     bench_report("replay-of-category", "events examined/s", categories, 2);

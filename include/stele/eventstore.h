@@ -103,7 +103,8 @@ typedef struct stele_appended {
  * with the same key and the same content (stream, and each event's type, payload, metadata, codec,
  * schema version and occurred_at) stores nothing and answers STELE_OK with that outcome and
  * `duplicate`, whatever it expects. A random key makes an append about 0.6 times as fast, an
- * ascending one 0.8. Keys starting with '$' are the library's and are not exported.
+ * ascending one 0.8. Keys starting with '$' are the library's: STELE_MISUSE, but for the
+ * `$import/...` that an import makes; they are not exported.
  *
  * JSON payloads must be strict JSON (see json.h). Metadata must be JSON under every codec.
  *

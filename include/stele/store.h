@@ -7,7 +7,9 @@
  * - Never open, copy or lock the file, its -wal or its -shm by other means while a store is open:
  *   one close() of a second descriptor drops every lock that SQLite holds in this process.
  * - After fork() a child must not use an inherited store: each call answers STELE_MISUSE there,
- *   and stele_store_close() only frees memory.
+ *   and stele_store_close() only frees memory. A child of a process that had a file's store open
+ *   can't open any either (STELE_MISUSE), until it calls exec: SQLite in it believes that it holds
+ *   its parent's locks. Fork first, then open.
  *
  * Ownership. What a function hands out through an `_out` parameter is owned by the caller and ends
  * with the matching `_close` or `_end`. What it returns or lends as a `const` pointer is borrowed,

@@ -41,6 +41,11 @@ stele_status stele__random_bytes(void *bytes, size_t size);
 
 /* Begin to count fork(): to be called before the first stele__fork_count() that matters. */
 void stele__fork_watch(void);
+/* A file that must not be inherited was opened or closed. */
+void stele__fork_guard(int change);
+/* Whether this process was forked while its parent had such a file open: SQLite then believes that
+ * it holds locks which it doesn't. */
+bool stele__fork_tainted(void);
 /* How many forks lie between this process and the one that began to count. A plain load. */
 uint32_t stele__fork_count(void);
 

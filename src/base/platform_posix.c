@@ -142,9 +142,13 @@ stele_status stele__random_bytes(void *bytes, size_t size)
 }
 
 static atomic_uint fork_count;
+static atomic_int guarded_files;
+static atomic_bool fork_tainted;
 
 static void count_fork(void)
 {
+    if (atomic_exchange(&guarded_files, 0) > 0)
+        atomic_store(&fork_tainted, true);
     atomic_fetch_add_explicit(&fork_count, 1, memory_order_relaxed);
 }
 
@@ -157,6 +161,16 @@ void stele__fork_watch(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
+}
+
+void stele__fork_guard(int change)
+{
+    atomic_fetch_add(&guarded_files, change);
+}
+
+bool stele__fork_tainted(void)
+{
+    return atomic_load(&fork_tainted);
 }
 
 uint32_t stele__fork_count(void)

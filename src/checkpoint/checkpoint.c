@@ -253,8 +253,8 @@ stele_status stele_transaction_checkpoint_save(stele_transaction *transaction, c
     if (status != STELE_OK)
         return status;
     status = save_checkpoint(transaction->store, connection, name, position);
-    if (status != STELE_OK && status != STELE_MISUSE)
-        stele__transaction_doom(transaction, status);
+    if (status != STELE_OK)
+        stele__transaction_failed(transaction, status, false);
     stele__transaction_leave(transaction);
     return status;
 }

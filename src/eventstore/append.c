@@ -63,8 +63,8 @@ stele_status stele_transaction_append(stele_transaction *transaction, const stel
     if (status == STELE_OK) {
         status =
             stele__apply_append(transaction->store, connection, &prepared, &appended, &changed);
-        if (status != STELE_OK && changed)
-            stele__transaction_doom(transaction, status);
+        if (status != STELE_OK)
+            stele__transaction_failed(transaction, status, changed);
         stele__prepared_dispose(&prepared);
     }
     stele__transaction_leave(transaction);
@@ -133,6 +133,8 @@ stele_status stele_store_append_many(stele_store *store, const stele_append *app
     size_t failed = count;
     bool changed = false;
     stele__connection *connection = NULL;
+    if (failed_out != NULL)
+        *failed_out = count;
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
@@ -165,6 +167,8 @@ stele_status stele_transaction_append_many(stele_transaction *transaction,
     size_t failed = count;
     bool changed = false;
     stele__connection *connection = NULL;
+    if (failed_out != NULL)
+        *failed_out = count;
     stele_status status = stele__transaction_enter(transaction, &connection);
     if (status != STELE_OK)
         return status;
@@ -179,8 +183,7 @@ stele_status stele_transaction_append_many(stele_transaction *transaction,
         } else {
             char error[STELE__ERROR_SIZE];
             memcpy(error, stele_error_text(), strlen(stele_error_text()) + 1);
-            if (undo_many(connection) != STELE_OK)
-                stele__transaction_doom(transaction, status);
+            stele__transaction_failed(transaction, status, undo_many(connection) != STELE_OK);
             stele__restore_error(error);
         }
     }

@@ -41,9 +41,7 @@ stele_status stele__key_find(stele__connection *connection, const char *key, boo
     *found_out = false;
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
-        connection->database,
-        "SELECT " KEY_COLUMNS " FROM idempotency WHERE key = ?1",
-        &statement);
+        connection->database, "SELECT " KEY_COLUMNS " FROM idempotency WHERE key = ?1", &statement);
     if (status != STELE_OK)
         return status;
     stele__bind_text(statement, 1, key);
@@ -90,8 +88,7 @@ stele_status stele__key_at(stele__connection *connection, int64_t position, stel
 {
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
-        connection->database,
-        "SELECT " KEY_COLUMNS ", key FROM idempotency WHERE id = ?1",
+        connection->database, "SELECT " KEY_COLUMNS ", key FROM idempotency WHERE id = ?1",
         &statement);
     if (status != STELE_OK)
         return status;

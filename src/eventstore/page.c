@@ -107,6 +107,8 @@ static stele_status take_row(stele_cursor *cursor, stele__connection *connection
         return status;
     cursor->bytes_left -= size < cursor->bytes_left ? size : cursor->bytes_left;
     cursor->left--;
+    if (cursor->read.byte_limit > 0 && size > cursor->read.byte_limit)
+        cursor->left = 0;
     *enough_out = cursor->left == 0 || cursor->bytes.size >= cursor->read.page_size_max
                   || cursor->entry_count >= cursor->read.page_count_max;
     return STELE_OK;

@@ -15,6 +15,22 @@ void stele_append_init(stele_append *append)
     *append = (stele_append)STELE_APPEND_INIT;
 }
 
+/* What the first version had; later ones only append fields. */
+#define EVENT_SIZE_FIRST     sizeof(stele_event)
+#define CONDITION_SIZE_FIRST sizeof(stele_condition)
+
+/* A newer program's fields may be there as long as they ask for nothing. */
+static stele_status check_array_tails(const char *what, const void *array, size_t count,
+                                      size_t given_size, size_t size)
+{
+    for (size_t i = 0; i < count && given_size > size; i++)
+        for (size_t at = size; at < given_size; at++)
+            if (((const unsigned char *)array)[i * given_size + at] != 0)
+                return stele__fail(STELE_MISUSE,
+                                   "%s %zu sets a field that this library doesn't know", what, i);
+    return STELE_OK;
+}
+
 void stele__prepared_event(const stele__prepared *prepared, size_t index, stele_event *event_out)
 {
     const stele_append *append = &prepared->append;
@@ -37,6 +53,16 @@ static stele_status check_stream_name(const char *what, const char *name)
     if (status == STELE_OK && name[0] == '$')
         return stele__fail(STELE_MISUSE, "the %s '%s' starts with '$', which is the library's",
                            what, name);
+    return status;
+}
+
+/* Keys starting with '$' are the library's: an import makes them from its source. */
+static stele_status check_key(const char *key)
+{
+    stele_status status = stele__check_name("idempotency key", key);
+    if (status == STELE_OK && key[0] == '$' && strncmp(key, "$import/", 8) != 0)
+        return stele__fail(STELE_MISUSE,
+                           "the idempotency key '%s' starts with '$', which is the library's", key);
     return status;
 }
 
@@ -94,9 +120,13 @@ static stele_status check_conditions(const stele_append *append)
     if (append->condition_count > 0 && append->conditions == NULL)
         return stele__fail(STELE_MISUSE, "conditions is NULL, condition_count is %zu",
                            append->condition_count);
-    if (append->condition_count > 0 && append->condition_size < sizeof(stele_condition))
+    if (append->condition_count > 0 && append->condition_size < CONDITION_SIZE_FIRST)
         return stele__fail(STELE_MISUSE, "condition_size is %zu, too small",
                            append->condition_size);
+    stele_status tails = check_array_tails("condition", append->conditions, append->condition_count,
+                                           append->condition_size, sizeof(stele_condition));
+    if (tails != STELE_OK)
+        return tails;
     for (size_t i = 0; i < append->condition_count; i++) {
         stele_condition condition;
         memcpy(&condition, (const char *)append->conditions + i * append->condition_size,
@@ -119,19 +149,20 @@ static stele_status check_append(const stele_append *append)
     if (status == STELE_OK)
         status = check_expected_version(append->stream, append->expected_version);
     if (status == STELE_OK && append->idempotency_key != NULL)
-        status = stele__check_name("idempotency key", append->idempotency_key);
+        status = check_key(append->idempotency_key);
     if (status == STELE_OK)
         status = check_conditions(append);
     if (status != STELE_OK || append->event_count == 0)
         return status;
     if (append->events == NULL)
         return stele__fail(STELE_MISUSE, "events is NULL, event_count is %zu", append->event_count);
-    if (append->event_size < sizeof(stele_event))
+    if (append->event_size < EVENT_SIZE_FIRST)
         return stele__fail(STELE_MISUSE, "event_size is %zu, too small", append->event_size);
     if (append->event_count > STELE__EVENT_COUNT_MAX)
         return stele__fail(STELE_TOO_LARGE, "%zu events in one append, beyond %d",
                            append->event_count, STELE__EVENT_COUNT_MAX);
-    return STELE_OK;
+    return check_array_tails("event", append->events, append->event_count, append->event_size,
+                             sizeof(stele_event));
 }
 
 /* One number for the whole content, so that a retry can be told from a mix-up. */

@@ -1,5 +1,6 @@
 /* What streams there are. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -23,7 +24,8 @@ struct stele_streams {
     char *prefix;
     stele__buffer after; /* the name reached, with its NUL */
     uint64_t left;
-    stele_status ended;
+    stele_status ended; /* OK while streams may follow; then the answer for ever */
+    char ended_text[STELE__ERROR_SIZE];
     stele__buffer names;
     stream_entry entries[STREAMS_PAGE];
     size_t entry_count;
@@ -223,6 +225,14 @@ static stele_status read_streams_page(stele_streams *streams)
     return status;
 }
 
+/* Keep the answer that is to follow the page. */
+static void end_streams_page(stele_streams *streams, stele_status status)
+{
+    streams->ended = status;
+    if (status < 0)
+        snprintf(streams->ended_text, sizeof(streams->ended_text), "%s", stele_error_text());
+}
+
 /* Inside a call on the store or the transaction. */
 static stele_status open_streams(stele_store *store, stele_transaction *transaction,
                                  const stele_streams_read *read, stele_streams **streams_out)
@@ -234,13 +244,19 @@ static stele_status open_streams(stele_store *store, stele_transaction *transact
         status = check_streams_read(&taken);
     if (status == STELE_OK)
         status = make_streams(store, transaction, &taken, &streams);
-    if (status == STELE_OK)
-        status = read_streams_page(streams);
-    if (status == STELE_OK)
-        *streams_out = streams;
-    else
+    if (status != STELE_OK) {
         stele_streams_close(streams);
-    return status;
+        return status;
+    }
+    /* Damage is met in its place; what keeps the list from being read at all, now. */
+    status = read_streams_page(streams);
+    if (status < 0 && status != STELE_CORRUPT) {
+        stele_streams_close(streams);
+        return status;
+    }
+    end_streams_page(streams, status);
+    *streams_out = streams;
+    return STELE_OK;
 }
 
 stele_status stele_store_streams(stele_store *store, const stele_streams_read *read,
@@ -283,13 +299,15 @@ stele_status stele_streams_next(stele_streams *streams, const stele_stream_info 
         return usable;
     if (streams->transaction != NULL && atomic_load(&streams->transaction->over))
         return stele__fail(STELE_CLOSED, "the list's transaction is over");
-    if (streams->ended == STELE_OK && streams->entry_next == streams->entry_count) {
-        streams->ended = streams->left == 0 ? STELE_DONE : read_streams_page(streams);
-        if (streams->ended == STELE_OK && streams->entry_count == 0)
+    if (streams->ended == STELE_OK && streams->entry_next == streams->entry_count)
+        end_streams_page(streams, streams->left == 0 ? STELE_DONE : read_streams_page(streams));
+    /* What a page read before it met damage is given first. */
+    if (streams->entry_next == streams->entry_count) {
+        if (streams->ended == STELE_OK)
             streams->ended = STELE_DONE;
-    }
-    if (streams->ended != STELE_OK)
+        stele__restore_error(streams->ended_text);
         return streams->ended;
+    }
     stream_entry *entry = &streams->entries[streams->entry_next++];
     streams->lent = entry->info;
     streams->lent.stream = streams->names.data + entry->name_at;

@@ -1,6 +1,5 @@
 #include "sqlite/database.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,9 +57,9 @@ stele_status stele__database_fail(stele__database *database, int code, const cha
                            ? sqlite3_errstr(code)
                            : sqlite3_errmsg(database->handle);
     stele_status status = status_of_code(code);
-    if (status == STELE_BUSY)
-        return stele__fail(status, "another connection kept the file locked for %u ms (%s)",
-                           database == NULL ? 0 : database->busy_timeout_ms, text);
+    if (code == SQLITE_BUSY && database != NULL)
+        return stele__fail(status, "another connection kept the file locked beyond %u ms (%s)",
+                           database->wait_ms, text);
     return stele__fail(status, "%s: %s (SQLite code %d)", doing, text, code);
 }
 
@@ -183,6 +182,7 @@ stele_status stele__database_open(const char *path, const stele__database_option
         goto cleanup;
     sqlite3_busy_timeout(database->handle, (int)options->busy_timeout_ms);
     database->busy_timeout_ms = options->busy_timeout_ms;
+    database->wait_ms = options->busy_timeout_ms;
 
     const struct {
         const char *name;
@@ -196,6 +196,12 @@ stele_status stele__database_open(const char *path, const stele__database_option
         if (database->memory && strcmp(pragmas[i].name, "mmap_size") == 0)
             continue;
         status = set_pragma(database, pragmas[i].name, pragmas[i].value);
+    }
+    if (status == STELE_OK) {
+        code = sqlite3_prepare_v3(database->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT,
+                                  &database->rollback, NULL);
+        if (code != SQLITE_OK)
+            status = stele__database_fail(database, code, "can't prepare a statement");
     }
     /* After the pragma, which takes the hook's place. */
     sqlite3_wal_hook(database->handle, note_wal_pages, database);
@@ -281,8 +287,9 @@ stele_status stele__database_settle(stele__database *database,
 
 void stele__database_limit_wait(stele__database *database, uint32_t timeout_ms)
 {
-    if (timeout_ms < database->busy_timeout_ms)
-        sqlite3_busy_timeout(database->handle, (int)timeout_ms);
+    database->wait_ms =
+        timeout_ms < database->busy_timeout_ms ? timeout_ms : database->busy_timeout_ms;
+    sqlite3_busy_timeout(database->handle, (int)database->wait_ms);
 }
 
 stele_status stele__database_execute(stele__database *database, const char *sql)
@@ -316,26 +323,49 @@ static stele_status run_constant(stele__database *database, const char *sql)
 
 stele_status stele__database_begin(stele__database *database)
 {
-    assert(sqlite3_get_autocommit(database->handle));
+    if (!sqlite3_get_autocommit(database->handle))
+        return stele__fail(STELE_IO, "an earlier transaction could not be rolled back");
     return run_constant(database, "BEGIN IMMEDIATE");
 }
 
 stele_status stele__database_begin_read(stele__database *database)
 {
-    assert(sqlite3_get_autocommit(database->handle));
+    if (!sqlite3_get_autocommit(database->handle))
+        return stele__fail(STELE_IO, "an earlier transaction could not be rolled back");
     return run_constant(database, "BEGIN");
+}
+
+/* What a failed COMMIT means. `code` is SQLite's. */
+static stele_status judge_failed_commit(stele__database *database, int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_FULL: return stele__database_fail(database, code, "can't commit");
+    case SQLITE_BUSY:
+        return stele__fail(STELE_MISUSE, "can't commit: %s (reset your statements first)",
+                           sqlite3_errmsg(database->handle));
+    case SQLITE_CONSTRAINT:
+        return stele__fail(STELE_MISUSE, "can't commit: %s", sqlite3_errmsg(database->handle));
+    default:
+        /* The pages may be whole in the WAL: what fails after them can't take them back. */
+        return stele__fail(STELE_UNKNOWN_OUTCOME, "the commit failed: %s (SQLite code %d)",
+                           sqlite3_errmsg(database->handle), code);
+    }
 }
 
 stele_status stele__database_commit(stele__database *database)
 {
-    stele_status status = run_constant(database, "COMMIT");
-    if (status == STELE_OK)
-        return STELE_OK;
-
-    stele__database_rollback(database);
-    /* A page that the disk took before it failed can come back from the WAL. */
-    if (status == STELE_IO)
-        return stele__fail_within(STELE_UNKNOWN_OUTCOME, "the commit failed on the disk");
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(database, "COMMIT", &statement);
+    if (status != STELE_OK) {
+        stele__database_rollback(database);
+        return status;
+    }
+    int code = sqlite3_step(statement->handle);
+    if (code != SQLITE_DONE)
+        status = judge_failed_commit(database, code);
+    stele__statement_end(statement);
+    if (code != SQLITE_DONE)
+        stele__database_rollback(database);
     return status;
 }
 
@@ -343,15 +373,9 @@ void stele__database_rollback(stele__database *database)
 {
     if (sqlite3_get_autocommit(database->handle))
         return;
-    /* Every page that is read ends here, so it is kept prepared; apart from the others, since
-     * beginning one of those may put a text in the place of the one to be kept. */
-    if (database->rollback == NULL)
-        sqlite3_prepare_v3(database->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT,
-                           &database->rollback, NULL);
-    if (database->rollback == NULL || sqlite3_step(database->rollback) != SQLITE_DONE)
-        sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
-    if (database->rollback != NULL)
-        sqlite3_reset(database->rollback);
+    /* Prepared when the connection was opened, so that a shortage of memory can't stop it. */
+    sqlite3_step(database->rollback);
+    sqlite3_reset(database->rollback);
 }
 
 bool stele__database_in_transaction(const stele__database *database)

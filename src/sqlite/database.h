@@ -38,6 +38,7 @@ typedef struct stele__database {
     struct sqlite3_stmt *rollback;
     uint32_t wal_pages; /* after the last commit here that wrote */
     uint32_t busy_timeout_ms;
+    uint32_t wait_ms;           /* that, or less for the moment */
     uint64_t transaction_count; /* write transactions that ended here */
     bool memory;
 } stele__database;
@@ -68,7 +69,7 @@ void stele__database_close(stele__database *database);
 stele_status stele__database_settle(stele__database *database,
                                     const stele__database_options *options, bool fresh);
 
-/* From now on wait at most this long for another process's lock. */
+/* From now on wait at most this long for another process's lock; UINT32_MAX: as opened. */
 void stele__database_limit_wait(stele__database *database, uint32_t timeout_ms);
 
 /* Run SQL that gives no rows; several statements are fine. */

@@ -5,7 +5,6 @@
 
 #include "base/failure.h"
 #include "base/memory.h"
-#include "base/options.h"
 #include "base/platform.h"
 #include "store/store.h"
 
@@ -60,7 +59,9 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
         return stele__fail(STELE_MISUSE, "info_out is NULL");
     stele_store_info info = STELE_STORE_INFO_INIT;
     size_t given_size = info_out->struct_size;
-    stele_status status = stele__options_take("stele_store_info", info_out, &info, sizeof(info));
+    stele_status status = STELE_OK;
+    if (given_size < sizeof(given_size))
+        status = stele__fail(STELE_MISUSE, "stele_store_info.struct_size is %zu", given_size);
     if (status == STELE_OK)
         status = stele__store_enter(store);
     if (status != STELE_OK)

@@ -1,4 +1,5 @@
 /* The handle: entering and leaving calls, and its end. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/failure.h"
@@ -18,7 +19,7 @@ uintptr_t stele__thread_id(void)
 stele_status stele__store_check(stele_store *store)
 {
     if (store->fork_count != stele__fork_count())
-        return stele__fail(STELE_MISUSE, "the store was opened before fork(): open another here");
+        return stele__fail(STELE_MISUSE, "the store was opened before fork(): only free it here");
     if (atomic_load_explicit(&store->closing, memory_order_relaxed))
         return stele__fail(STELE_CLOSED, "the store was closed");
     return STELE_OK;
@@ -123,6 +124,8 @@ void stele_store_close(stele_store *store)
         pthread_cond_wait(&store->changed, &store->mutex);
     pthread_mutex_unlock(&store->mutex);
 
+    char error[STELE__ERROR_SIZE];
+    snprintf(error, sizeof(error), "%s", stele_error_text());
     end_open_transaction(store);
     while (store->idle_readers != NULL) {
         stele__connection *reader = store->idle_readers;
@@ -141,5 +144,8 @@ void stele_store_close(stele_store *store)
     stele__database_close(store->transferrer);
     /* The last connection of all processes copies what is left and removes the WAL. */
     stele__connection_dispose(store, &store->writer);
+    if (!store->memory)
+        stele__fork_guard(-1);
+    stele__restore_error(error);
     stele__store_release(store);
 }

@@ -94,9 +94,10 @@ static stele_status prepare_path(stele_store *store)
     const stele_options *options = &store->options;
     stele__file_facts facts;
     int64_t wal_size = 0;
-    stele_status status = stele__look_at_file(store->path, &facts);
+    /* The WAL first: another process that creates the file makes it before its WAL. */
+    stele_status status = measure_beside(store->path, "-wal", &wal_size);
     if (status == STELE_OK)
-        status = measure_beside(store->path, "-wal", &wal_size);
+        status = stele__look_at_file(store->path, &facts);
     if (status != STELE_OK)
         return status;
 
@@ -205,13 +206,24 @@ static stele_status open_resolved(stele_store *store)
 {
     stele__database *database = NULL;
     stele_status status = STELE_OK;
+    if (store->memory) {
+        status = open_first_connection(store, &database);
+        return status == STELE_OK ? adopt_connection(store, database) : status;
+    }
+    if (stele__fork_tainted())
+        return stele__fail(STELE_MISUSE,
+                           "this process was forked while a store was open: fork before opening"
+                           " any, or exec");
     pthread_mutex_lock(&create_mutex);
-    if (!store->memory)
-        status = prepare_path(store);
+    status = prepare_path(store);
     if (status == STELE_OK)
         status = open_first_connection(store, &database);
     pthread_mutex_unlock(&create_mutex);
-    return status == STELE_OK ? adopt_connection(store, database) : status;
+    if (status == STELE_OK)
+        status = adopt_connection(store, database);
+    if (status == STELE_OK)
+        stele__fork_guard(1);
+    return status;
 }
 
 static stele_status resolve_store_path(stele_store *store, const char *path)

@@ -41,7 +41,19 @@ static stele_status take_reader(stele_store *store, stele__connection **reader_o
 
 static void return_reader(stele_store *store, stele__connection *reader)
 {
+    /* One that can't end its transaction would pin the WAL for ever. */
+    bool broken = stele__database_in_transaction(reader->database);
+    if (broken) {
+        stele__connection_dispose(store, reader);
+        stele__free(reader);
+    }
     pthread_mutex_lock(&store->mutex);
+    if (broken) {
+        store->reader_count--;
+        pthread_cond_broadcast(&store->changed);
+        pthread_mutex_unlock(&store->mutex);
+        return;
+    }
     reader->next = store->idle_readers;
     store->idle_readers = reader;
     if (store->reader_count >= store->options.reader_max)

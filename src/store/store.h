@@ -76,6 +76,7 @@ struct stele_transaction {
     stele_store *store;
     uintptr_t thread;
     uint64_t transaction_count; /* of the connection, while it is still ours */
+    bool lent;                  /* the user's SQL may have rolled a savepoint back */
     stele_status doom;          /* of the write that failed half-way; STELE_OK for none */
     atomic_bool over;
     size_t reference_count; /* its own handle, and cursors opened in it */
@@ -123,8 +124,9 @@ void stele__read_end(stele_store *store, stele__connection *connection);
 stele_status stele__transaction_enter(stele_transaction *transaction,
                                       stele__connection **connection_out);
 void stele__transaction_leave(stele_transaction *transaction);
-/* A write failed half-way: commit will refuse with `status`. */
-void stele__transaction_doom(stele_transaction *transaction, stele_status status);
+/* A call failed: `half_way` says whether it had written something. When it had, or SQLite rolled
+ * everything back by itself, each later call will answer `status`. */
+void stele__transaction_failed(stele_transaction *transaction, stele_status status, bool half_way);
 void stele__transaction_hold(stele_transaction *transaction);
 void stele__transaction_release(stele_transaction *transaction);
 

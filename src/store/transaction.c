@@ -5,6 +5,7 @@
 
 #include "base/failure.h"
 #include "base/memory.h"
+#include "base/platform.h"
 #include "store/store.h"
 
 stele_status stele_transaction_begin(stele_store *store, stele_transaction **transaction_out)
@@ -60,11 +61,14 @@ stele_status stele__transaction_enter(stele_transaction *transaction,
     else if (!stele__database_in_transaction(store->writer.database)
              || store->writer.database->transaction_count != transaction->transaction_count)
         status = stele__fail(STELE_MISUSE, "the transaction was ended by other SQL");
-    if (status != STELE_OK)
+    if (status != STELE_OK) {
         stele__store_leave(store);
-    else
-        *connection_out = &store->writer;
-    return status;
+        return status;
+    }
+    if (transaction->lent)
+        store->writer.revision++;
+    *connection_out = &store->writer;
+    return STELE_OK;
 }
 
 void stele__transaction_leave(stele_transaction *transaction)
@@ -72,9 +76,10 @@ void stele__transaction_leave(stele_transaction *transaction)
     stele__store_leave(transaction->store);
 }
 
-void stele__transaction_doom(stele_transaction *transaction, stele_status status)
+void stele__transaction_failed(stele_transaction *transaction, stele_status status, bool half_way)
 {
-    if (transaction->doom == STELE_OK)
+    bool gone = !stele__database_in_transaction(transaction->store->writer.database);
+    if (transaction->doom == STELE_OK && (half_way || gone))
         transaction->doom = status;
 }
 
@@ -87,12 +92,16 @@ void stele__transaction_hold(stele_transaction *transaction)
 
 void stele__transaction_release(stele_transaction *transaction)
 {
-    pthread_mutex_lock(&transaction->store->mutex);
+    stele_store *store = transaction->store;
+    /* As in stele__store_release(). */
+    bool ours = store->fork_count == stele__fork_count();
+    if (ours)
+        pthread_mutex_lock(&store->mutex);
     bool last = --transaction->reference_count == 0;
-    pthread_mutex_unlock(&transaction->store->mutex);
+    if (ours)
+        pthread_mutex_unlock(&store->mutex);
     if (!last)
         return;
-    stele_store *store = transaction->store;
     stele__free(transaction);
     stele__store_release(store);
 }
@@ -144,6 +153,7 @@ struct sqlite3 *stele_transaction_sqlite(stele_transaction *transaction)
     if (stele__transaction_enter(transaction, &connection) != STELE_OK)
         return NULL;
     stele__connection_touch(connection);
+    transaction->lent = true;
     struct sqlite3 *handle = connection->database->handle;
     stele__transaction_leave(transaction);
     return handle;

@@ -34,6 +34,9 @@ static stele_status take_write_turn(stele_store *store)
     return stele__turn_take(store);
 }
 
+/* How long a transfer of our own accord waits for another process's writer. */
+#define TRANSFER_WAIT_MS 50
+
 /* A connection whose commit failed on the disk may show what isn't there: begin afresh. */
 static stele_status mend_writer(stele_store *store)
 {
@@ -115,8 +118,11 @@ static void transfer_when_long(stele_store *store)
         char error[STELE__ERROR_SIZE];
         snprintf(error, sizeof(error), "%s", stele_error_text());
         uint32_t left = 0;
+        /* The others in this process wait for the turn meanwhile. */
+        stele__database_limit_wait(store->writer.database, TRANSFER_WAIT_MS);
         if (stele__store_transfer_guarded(store, &left) < 0)
             stele__restore_error(error);
+        stele__database_limit_wait(store->writer.database, UINT32_MAX);
         store->transfer_at_pages = pages + soft / 4 + 1;
     }
 }
@@ -124,6 +130,8 @@ static void transfer_when_long(stele_store *store)
 void stele__write_end(stele_store *store)
 {
     stele__database_rollback(store->writer.database);
+    if (stele__database_in_transaction(store->writer.database) && !store->memory)
+        store->writer_broken = true;
     if (store->writer.changed) {
         store->writer.revision++;
         store->writer.changed = false;
@@ -143,7 +151,7 @@ stele_status stele__store_transfer_guarded(stele_store *store, uint32_t *left_ou
         status = stele__database_begin(store->writer.database);
     if (status != STELE_OK)
         return status;
-    uint32_t pages = 0;
+    uint32_t pages = store->writer.database->wal_pages;
     uint32_t copied = 0;
     status = stele__database_transfer(store->transferrer, &pages, &copied);
     stele__database_rollback(store->writer.database);
