@@ -95,9 +95,21 @@ START_TEST(writing_goes_on_after_failed_commits_and_reads_go_on_meanwhile)
 }
 END_TEST
 
-START_TEST(transaction_whose_commit_fails_on_the_disk_says_so)
+static void do_nothing(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)context;
+    (void)count;
+    (void)values;
+}
+
+/* A connection whose sync failed isn't trusted again: the system may have dropped its pages. */
+START_TEST(transaction_whose_commit_fails_on_the_disk_says_so_and_its_connection_is_replaced)
 {
     stele_transaction *transaction = begin();
+    ck_assert_int_eq(sqlite3_create_function(stele_transaction_sqlite(transaction), "marked", 0,
+                                             SQLITE_UTF8, NULL, do_nothing, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(run_in(transaction, "SELECT marked()"), SQLITE_OK);
     assert_status(append_in(transaction, "account-1", STELE_NO_STREAM, NULL), STELE_OK);
     sync_fails = true;
 
@@ -106,6 +118,9 @@ START_TEST(transaction_whose_commit_fails_on_the_disk_says_so)
     sync_fails = false;
     stele_transaction_end(transaction);
     assert_status(append_one("account-2", STELE_NO_STREAM, "opened", NULL), STELE_OK);
+    transaction = begin();
+    ck_assert_int_eq(run_in(transaction, "SELECT marked()"), SQLITE_ERROR);
+    stele_transaction_end(transaction);
 }
 END_TEST
 
@@ -224,7 +239,8 @@ int main(void)
     suite_add_tcase(suite, disk);
     tcase_add_test(disk, commit_that_fails_on_the_disk_has_an_unknown_outcome_settled_by_its_key);
     tcase_add_test(disk, writing_goes_on_after_failed_commits_and_reads_go_on_meanwhile);
-    tcase_add_test(disk, transaction_whose_commit_fails_on_the_disk_says_so);
+    tcase_add_test(
+        disk, transaction_whose_commit_fails_on_the_disk_says_so_and_its_connection_is_replaced);
     TCase *file = add_case(suite, "file", open_in_file);
     tcase_add_test(file, savepoint_rolled_back_by_the_user_leaves_no_hole);
     tcase_add_test(file, commit_against_the_users_own_constraint_is_misuse);
