@@ -166,13 +166,13 @@ all: $(STATIC_LIB) $(SHARED_LIB) $(TOOL) $(AMALGAMATION) $(O)/stele.pc
 programs: all $(EXAMPLES) $(SAMPLES) $(BENCH)
 tests: $(TESTS) $(HELPERS)
 
-$(O)/obj/src/%.o: AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
-$(O)/obj/tools/%.o: AREA_CPPFLAGS = $(CODEC_CFLAGS)
-$(O)/obj/examples/%.o: AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS)
-$(O)/obj/docs/%.o: AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
-$(O)/obj/bench/%.o: AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
-$(O)/obj/tests/%.o: AREA_CPPFLAGS = -Isrc -Itests $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(CODEC_CFLAGS) \
-                                    $(XXHASH_CFLAGS)
+$(O)/obj/src/%.o: private AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
+$(O)/obj/tools/%.o: private AREA_CPPFLAGS = $(CODEC_CFLAGS)
+$(O)/obj/examples/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS)
+$(O)/obj/docs/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
+$(O)/obj/bench/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
+$(O)/obj/tests/%.o: private AREA_CPPFLAGS = -Isrc -Itests $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(CODEC_CFLAGS) \
+                                            $(XXHASH_CFLAGS)
 
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)

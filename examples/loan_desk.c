@@ -136,7 +136,9 @@ static bool parse_amount(const char *text, int64_t *millionths_out)
     const char *decimals = text + whole + (text[whole] == '.');
     size_t count = strspn(decimals, DIGITS);
     size_t kept = count < 6 ? count : 6;
-    if (whole + count == 0 || whole > 12 || kept + strspn(decimals + kept, "0") != strlen(decimals))
+    size_t zeros = strspn(text, "0");
+    if (whole + count == 0 || whole > 12 + zeros
+        || kept + strspn(decimals + kept, "0") != strlen(decimals))
         return false;
     int64_t millionths = 0;
     for (size_t i = 0; i < 6; i++)
@@ -422,6 +424,8 @@ static void print_json(const loan_summary *summary)
     printf("},\"lead_days_p50\":%s,\"lead_days_p90\":%s}\n",
            any ? format_days(summary->lead.numbers[P50]).text : "null",
            any ? format_days(summary->lead.numbers[P90]).text : "null");
+    if (add_up(summary, UNKNOWN) > 0)
+        fputs("the amount of some applications is not known, and counts as 0\n", stderr);
 }
 
 static void print_figures(const loan_summary *summary)

@@ -102,8 +102,9 @@ typedef struct stele_appended {
  * With an idempotency key, the first attempt's outcome is stored with the events. A later attempt
  * with the same key and the same content (stream, and each event's type, payload, metadata, codec,
  * schema version and occurred_at) stores nothing and answers STELE_OK with that outcome and
- * `duplicate`, whatever it expects. A random key makes an append about 0.6 times as fast, an
- * ascending one 0.8. Keys starting with '$' are the library's: STELE_MISUSE, but for the
+ * `duplicate`, whatever it expects. A key costs an append one tenth of its speed with full
+ * durability and two fifths with relaxed (docs/performance.md). Keys starting with '$' are the
+ * library's: STELE_MISUSE, but for the
  * `$import/...` that an import makes; they are not exported.
  *
  * JSON payloads must be strict JSON (see json.h). Metadata must be JSON under every codec.
@@ -229,7 +230,7 @@ typedef struct stele_cursor stele_cursor;
  *                   most 100,000 records and 64 MiB.
  * @param cursor_out Receives the cursor; close it with stele_cursor_close().
  * @return STELE_OK, STELE_MISUSE, STELE_TOO_LARGE (too many types), STELE_BUSY, STELE_CORRUPT,
- * STELE_IO, STELE_NO_MEMORY, STELE_CLOSED.
+ *         STELE_IO, STELE_NO_MEMORY, STELE_CLOSED.
  */
 STELE_API stele_status stele_store_read(stele_store *store, const stele_read *read,
                                         stele_cursor **cursor_out);
@@ -260,9 +261,8 @@ STELE_API stele_status stele_transaction_read_missed(stele_transaction *transact
  * Move to the next record.
  *
  * What was read ahead before a failure is given first; the failure is then repeated by every later
- * call on the cursor. Damage to a row is STELE_CORRUPT with
- * its position, never a wrong value; so is a hole in the versions of a stream, or in the positions
- * of an unfiltered read.
+ * call on the cursor. Damage to a row is STELE_CORRUPT with its position, never a wrong value; so
+ * is a hole in the versions of a stream, or in the positions of an unfiltered read.
  *
  * @param record_out Receives a borrowed record, valid until the next call on this cursor; NULL
  *                   unless STELE_OK.

@@ -136,7 +136,7 @@ typedef enum stele_wal_reset {
     STELE_WAL_RESET_GUARDED = 1 /**< It has; our transfers are guarded, foreign ones are not. */
 } stele_wal_reset;
 
-/** Facts about an open store. Filled by stele_store_info(). */
+/** Facts about an open store. Filled by stele_store_describe(). */
 typedef struct stele_store_info {
     size_t struct_size; /**< Set by the caller to sizeof(stele_store_info). */
     char uuid[37];      /**< The store's own, for as long as it lives. */
