@@ -121,7 +121,7 @@ static char payload[200000];
 static stele_status append_large(stele_transaction *transaction)
 {
     memset(payload, 'x', sizeof(payload));
-    stele_event event = make_event("opened", NULL);
+    stele_event event = make_event("opened", "");
     event.codec = "raw";
     event.data = payload;
     event.data_size = sizeof(payload);
@@ -158,7 +158,7 @@ START_TEST(full_disk_refuses_an_append_and_reads_go_on)
     ck_assert_int_eq(run_in(transaction, "PRAGMA max_page_count=1"), SQLITE_OK);
     stele_transaction_end(transaction);
     memset(payload, 'x', sizeof(payload));
-    stele_event event = make_event("opened", NULL);
+    stele_event event = make_event("opened", "");
     event.codec = "raw";
     event.data = payload;
     event.data_size = sizeof(payload);
