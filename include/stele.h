@@ -8,9 +8,11 @@
 #include <stele/api.h>
 #include <stele/version.h>
 #include <stele/status.h>
+#include <stele/hooks.h>
 #include <stele/store.h>
 #include <stele/transaction.h>
 #include <stele/eventstore.h>
+#include <stele/submit.h>
 #include <stele/checkpoint.h>
 #include <stele/json.h>
 #include <stele/jsonl.h>

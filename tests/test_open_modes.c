@@ -112,7 +112,7 @@ START_TEST(writes_to_a_read_only_store_are_refused)
     assert_status(stele_store_append(store, &empty, NULL), STELE_READ_ONLY);
     assert_status(stele_store_append_many(store, &empty, 1, NULL, NULL), STELE_READ_ONLY);
     assert_status(stele_checkpoint_save(store, "reader", 1), STELE_READ_ONLY);
-    assert_status(stele_store_transfer(store, NULL), STELE_READ_ONLY);
+    assert_status(stele_store_transfer(store, NULL, NULL), STELE_READ_ONLY);
     assert_status(stele_store_import(store, &import, NULL), STELE_READ_ONLY);
     assert_status(stele_transaction_begin(store, &transaction), STELE_READ_ONLY);
     ck_assert_ptr_null(transaction);

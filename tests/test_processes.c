@@ -261,7 +261,7 @@ static int call_everything(void *context)
         stele_store_streams(store, NULL, &streams),
         stele_store_types(store, &types),
         stele_store_describe(store, &info),
-        stele_store_transfer(store, NULL),
+        stele_store_transfer(store, NULL, NULL),
         stele_store_import(store, &import, NULL),
         stele_store_digest(store, digest),
         stele_verify_open(store, &verify),
@@ -371,7 +371,7 @@ START_TEST(transfer_moves_all_of_the_wal_beside_an_open_cursor)
     int64_t before = wal_bytes();
     uint32_t left = 99;
 
-    assert_status(stele_store_transfer(store, &left), STELE_OK);
+    assert_status(stele_store_transfer(store, NULL, &left), STELE_OK);
 
     ck_assert_uint_eq(left, 0);
     fill_stream("a-1", 10); /* from the beginning of the WAL again */
@@ -386,10 +386,10 @@ START_TEST(transfer_of_a_memory_store_has_nothing_to_do)
     fill_stream("a-1", 1);
     uint32_t left = 99;
 
-    assert_status(stele_store_transfer(store, &left), STELE_OK);
+    assert_status(stele_store_transfer(store, NULL, &left), STELE_OK);
 
     ck_assert_uint_eq(left, 0);
-    assert_status(stele_store_transfer(NULL, &left), STELE_MISUSE);
+    assert_status(stele_store_transfer(NULL, NULL, &left), STELE_MISUSE);
 }
 END_TEST
 

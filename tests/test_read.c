@@ -234,7 +234,7 @@ START_TEST(record_is_valid_until_the_next_call_on_its_cursor)
     other.direction = STELE_BACKWARD;
     other.limit = 2;
     ck_assert_str_eq(positions_of(&other), "23 22");
-    assert_status(stele_store_transfer(store, NULL), STELE_OK);
+    assert_status(stele_store_transfer(store, NULL, NULL), STELE_OK);
 
     ck_assert_str_eq(record->stream, "a-1");
     ck_assert_str_eq(record->type, "counted");

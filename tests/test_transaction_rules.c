@@ -34,7 +34,7 @@ START_TEST(store_level_write_inside_is_misuse_at_once)
     assert_status(stele_checkpoint_save(store, "reader", 0), STELE_MISUSE);
     assert_status(stele_transaction_begin(store, &second), STELE_MISUSE);
     ck_assert_ptr_null(second);
-    assert_status(stele_store_transfer(store, NULL), STELE_MISUSE);
+    assert_status(stele_store_transfer(store, NULL, NULL), STELE_MISUSE);
     assert_status(stele_store_import(store, &import, NULL), STELE_MISUSE);
 
     assert_status(append_in(transaction, "account-1", STELE_ANY, NULL), STELE_OK);

@@ -256,9 +256,7 @@ START_TEST(tampered_schema_is_found_while_open)
 {
     make_rich_file();
     open_in_file();
-    stele_transaction *transaction = begin();
-    ck_assert_int_eq(run_in(transaction, "CREATE INDEX spare ON events(type)"), SQLITE_OK);
-    commit_and_end(transaction);
+    run_sql(store_path(), "CREATE INDEX spare ON events(type)");
 
     findings found = run_checks();
 

@@ -71,11 +71,14 @@ typedef struct stele_append {
     const stele_condition *conditions; /**< Further conditions; all must hold. NULL. */
     size_t condition_count;
     size_t condition_size; /**< sizeof(stele_condition). */
+    const stele_wait
+        *wait; /**< How long it may wait for other writers; NULL: busy_timeout_ms. In a
+                    transaction, and but for the first of append_many: not looked at. */
 } stele_append;
 
 /* clang-format off */
 #define STELE_APPEND_INIT { sizeof(stele_append), NULL, STELE_ANY, NULL, 0, sizeof(stele_event), \
-    NULL, NULL, 0, sizeof(stele_condition) }
+    NULL, NULL, 0, sizeof(stele_condition), NULL }
 /* clang-format on */
 
 /** Set `append` to the defaults, as STELE_APPEND_INIT does. For bindings. */
@@ -206,11 +209,13 @@ typedef struct stele_read {
     bool keys;               /**< Look up each record's idempotency key. */
     uint32_t page_count_max; /**< Most records read ahead at once. 1000. */
     uint32_t page_size_max;  /**< Most bytes read ahead at once, but at least one record. 1 MiB. */
+    const stele_wait *wait;  /**< How long each page may take, waiting included, and who may cancel
+                                  it; NULL: as long as it takes. Borrowed until the cursor closes. */
 } stele_read;
 
 /* clang-format off */
 #define STELE_READ_INIT { sizeof(stele_read), NULL, STELE_FORWARD, 0, 0, 0, 0, 0, 0, NULL, 0, \
-    NULL, NULL, false, false, 1000, 1024 * 1024 }
+    NULL, NULL, false, false, 1000, 1024 * 1024, NULL }
 /* clang-format on */
 
 /** Set `read` to the defaults, as STELE_READ_INIT does. For bindings. */

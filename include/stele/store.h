@@ -69,12 +69,49 @@ typedef struct stele_options {
      * write lock on the writing thread; may call nothing of the store. NULL means the system's. */
     int64_t (*clock)(void *context);
     void *clock_context;
+    /** Beyond this many WAL pages new reads wait too, until it was emptied. 32000 pages, 128 MB. */
+    uint32_t wal_hard_pages;
+    uint32_t group_count_max;    /**< Most appends that share a commit. 256. */
+    uint32_t group_size_max;     /**< Most bytes of them, but at least one append. 4 MiB. */
+    uint32_t submit_count_max;   /**< Most submissions that wait; see submit.h. 1024. */
+    uint32_t submit_size_max;    /**< Most bytes of them. 16 MiB. */
+    uint32_t anchor_interval_ms; /**< How often `<path>-anchor` is renewed while writing. 1000. */
+    bool committer;              /**< Start a thread that commits what is submitted. */
+    bool maintenance;            /**< Start a thread that moves the WAL, off the appenders' path. */
+    bool accept_loss; /**< Go on with a store whose anchor says that it lost events: a new epoch
+                           begins at the head that is left. */
+    bool network_filesystem; /**< Open it there all the same: only safe for one process at a time
+                                  on one host, if at all. */
 } stele_options;
 
 /* clang-format off */
 #define STELE_OPTIONS_INIT { sizeof(stele_options), 5000, 1024 * 1024, STELE_DURABILITY_FULL, \
-    false, false, false, false, false, 8000, 16, NULL, NULL }
+    false, false, false, false, false, 8000, 16, NULL, NULL, 32000, 256, 4 * 1024 * 1024, 1024, \
+    16 * 1024 * 1024, 1000, false, false, false, false }
 /* clang-format on */
+
+/** For `timeout_ms`: as long as the store's busy_timeout_ms says. */
+#define STELE_TIMEOUT_DEFAULT UINT32_MAX
+
+/** How long a call may wait, and how it can be stopped. Borrowed for the call; by a cursor, as long
+ * as that is open. */
+typedef struct stele_wait {
+    size_t struct_size;  /**< Set by the initializer. */
+    uint32_t timeout_ms; /**< In all; 0: don't wait; STELE_TIMEOUT_DEFAULT. */
+    /** Called on the waiting thread about every 20 ms while the call waits or reads on and on;
+     * non-zero ends it with STELE_CANCELLED, as if it had not begun. May call nothing of the
+     * library. NULL: nobody is asked. */
+    int (*progress)(void *context);
+    void *context;
+} stele_wait;
+
+#define STELE_WAIT_INIT                                                                            \
+    {                                                                                              \
+        sizeof(stele_wait), STELE_TIMEOUT_DEFAULT, NULL, NULL                                      \
+    }
+
+/** Set `wait` to the defaults, as STELE_WAIT_INIT does. For bindings. */
+STELE_API void stele_wait_init(stele_wait *wait);
 
 /** Set `options` to the defaults, as STELE_OPTIONS_INIT does. For bindings. */
 STELE_API void stele_options_init(stele_options *options);
@@ -136,6 +173,26 @@ typedef enum stele_wal_reset {
     STELE_WAL_RESET_GUARDED = 1 /**< It has; our transfers are guarded, foreign ones are not. */
 } stele_wal_reset;
 
+/** What the file beside the store says about it: whether what was durable is still there. */
+typedef enum stele_anchor_state {
+    STELE_ANCHOR_NONE = 0,    /**< There is none: in memory, wrapped. */
+    STELE_ANCHOR_GOOD = 1,    /**< What it names is there. */
+    STELE_ANCHOR_MISSING = 2, /**< It was missing at open, so nothing could be said. */
+    STELE_ANCHOR_LOST = 3     /**< Acknowledged events are gone: nothing is written until told. */
+} stele_anchor_state;
+
+/** What holds for a store as it was opened; bits of stele_store_info.guarantees. */
+typedef enum stele_guarantee {
+    STELE_GUARANTEE_DURABLE = 1,    /**< An OK survives the loss of power. */
+    STELE_GUARANTEE_PERSISTENT = 2, /**< An OK survives the end of the process. */
+    STELE_GUARANTEE_SHARED = 4,     /**< Several processes may have it open. */
+    STELE_GUARANTEE_CONCURRENT = 8, /**< Reads don't wait for writes. */
+    STELE_GUARANTEE_GUARDED = 16,   /**< Transfers can't meet SQLite's WAL-reset bug. */
+    STELE_GUARANTEE_FAIR = 32,      /**< Processes write in turn. */
+    STELE_GUARANTEE_ANCHORED = 64,  /**< A loss of what was durable is noticed at open. */
+    STELE_GUARANTEE_HARDENED = 128  /**< Triggers and views of others don't run. */
+} stele_guarantee;
+
 /** Facts about an open store. Filled by stele_store_describe(). */
 typedef struct stele_store_info {
     size_t struct_size; /**< Set by the caller to sizeof(stele_store_info). */
@@ -154,11 +211,27 @@ typedef struct stele_store_info {
     bool read_only;
     bool memory;          /**< A ":memory:" store: nothing survives the handle. */
     bool foreign_objects; /**< The file holds tables, views or triggers that are not ours. */
+    bool wrapped;         /**< The writer is a handle of the caller's. */
+    bool immutable;       /**< Opened so. */
+    uint32_t guarantees;  /**< STELE_GUARANTEE_... bits. */
+    stele_anchor_state anchor;
+    int64_t anchor_head; /**< The head that the anchor named at open; 0 for none. */
+    /* Of this handle since it was opened. */
+    uint64_t commits;         /**< Commits of appends. */
+    uint64_t appends;         /**< Appends in them; more, when they shared commits. */
+    uint64_t appends_waiting; /**< Submitted, and without a verdict now. */
+    uint64_t transfers;       /**< That moved the whole WAL. */
+    uint64_t transfers_short; /**< That readers kept from it. */
+    uint64_t transfers_failed;
+    uint64_t gates;         /**< Times that new reads waited, beyond wal_hard_pages. */
+    int64_t oldest_read_us; /**< How long the oldest read in progress has lasted; 0 for none. */
+    uint64_t reserved[4];   /**< Zero. */
 } stele_store_info;
 
 /* clang-format off */
 #define STELE_STORE_INFO_INIT { sizeof(stele_store_info), "", "", 0, 0, 0, 0, 0, 0, 0, 0, \
-    STELE_DURABILITY_FULL, STELE_WAL_RESET_FIXED, false, false, false }
+    STELE_DURABILITY_FULL, STELE_WAL_RESET_FIXED, false, false, false, false, false, 0, \
+    STELE_ANCHOR_NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
 /* clang-format on */
 
 /**
@@ -173,13 +246,16 @@ STELE_API stele_status stele_store_describe(stele_store *store, stele_store_info
 
 /**
  * Move the WAL's content into the file now, guarded, as the store does by itself beyond
- * wal_soft_pages and at close. Readers and other processes may keep some of it back.
+ * wal_soft_pages and at close. Readers and other processes may keep some of it back: those of this
+ * process are waited for, so that pages in progress end, those of others for 20 ms.
  *
+ * @param wait     NULL means its default: busy_timeout_ms.
  * @param left_out May be NULL. Receives the WAL pages that could not be moved yet.
- * @return STELE_OK, STELE_BUSY, STELE_READ_ONLY, STELE_FULL, STELE_IO, STELE_MISUSE (also inside
- *         a transaction of this thread), STELE_NO_MEMORY, STELE_CLOSED.
+ * @return STELE_OK, STELE_BUSY, STELE_CANCELLED, STELE_READ_ONLY, STELE_FULL, STELE_IO,
+ *         STELE_MISUSE (also inside a transaction of this thread), STELE_NO_MEMORY, STELE_CLOSED.
  */
-STELE_API stele_status stele_store_transfer(stele_store *store, uint32_t *left_out);
+STELE_API stele_status stele_store_transfer(stele_store *store, const stele_wait *wait,
+                                            uint32_t *left_out);
 
 #ifdef __cplusplus
 }

@@ -26,8 +26,8 @@ struct sqlite3;
 typedef struct stele_transaction stele_transaction;
 
 /**
- * Begin a write transaction, waiting for other writers (in this process without limit, for other
- * processes up to busy_timeout_ms).
+ * Begin a write transaction, waiting for other writers up to busy_timeout_ms, in the order of
+ * asking.
  *
  * @param transaction_out Receives the transaction; end it with stele_transaction_end().
  * @return STELE_OK, STELE_BUSY, STELE_READ_ONLY, STELE_MISUSE (this thread has one open already),
@@ -35,6 +35,10 @@ typedef struct stele_transaction stele_transaction;
  */
 STELE_API stele_status stele_transaction_begin(stele_store *store,
                                                stele_transaction **transaction_out);
+
+/** stele_transaction_begin() that waits as `wait` says (NULL: as that). Also STELE_CANCELLED. */
+STELE_API stele_status stele_transaction_begin_wait(stele_store *store, const stele_wait *wait,
+                                                    stele_transaction **transaction_out);
 
 /**
  * Make everything done in `transaction` durable and visible at once. Afterwards only

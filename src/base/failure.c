@@ -97,27 +97,35 @@ static void write_printable(char *out, size_t capacity, const char *text, size_t
     out[used] = '\0';
 }
 
-__attribute__((format(printf, 2, 0))) static void
-keep_reason(const char *prefix, const char *format, va_list arguments, const char *suffix)
+/* What `format` makes, and `suffix` after it unless that is NULL, escaped. */
+__attribute__((format(printf, 3, 0))) static void format_escaped(char *out, size_t capacity,
+                                                                 const char *format,
+                                                                 va_list arguments,
+                                                                 const char *suffix)
 {
     char text[2 * STELE__ERROR_SIZE + 16];
     int size = vsnprintf(text, sizeof(text), format, arguments);
     if (size < 0)
         size = 0;
     size_t used = (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1;
-    if (suffix != NULL) {
-        int more = snprintf(text + used, sizeof(text) - used, "%s%s", prefix, suffix);
+    if (suffix != NULL && sizeof(text) - used > 3) {
+        int more = snprintf(text + used, sizeof(text) - used, ": %s", suffix);
         if (more > 0)
             used += (size_t)more < sizeof(text) - used ? (size_t)more : sizeof(text) - used - 1;
     }
-    write_printable(error_kept, sizeof(error_kept), text, used);
+    write_printable(out, capacity, text, used);
+}
+
+void stele__format_printable(char *out, size_t capacity, const char *format, va_list arguments)
+{
+    format_escaped(out, capacity, format, arguments, NULL);
 }
 
 stele_status(stele__fail)(stele_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    keep_reason("", format, arguments, NULL);
+    format_escaped(error_kept, sizeof(error_kept), format, arguments, NULL);
     va_end(arguments);
     return status;
 }
@@ -126,7 +134,7 @@ stele_status stele__fail_within(stele_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    keep_reason(": ", format, arguments, error_kept);
+    format_escaped(error_kept, sizeof(error_kept), format, arguments, error_kept);
     va_end(arguments);
     return status;
 }

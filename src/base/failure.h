@@ -2,6 +2,9 @@
 #ifndef STELE_BASE_FAILURE_H
 #define STELE_BASE_FAILURE_H
 
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <stele/status.h>
 
 /* Room for a reason; a longer one is cut. */
@@ -27,5 +30,9 @@ __attribute__((format(printf, 2, 3))) stele_status stele__fail_within(stele_stat
 /* Put back a text that was copied from stele_error_text(), for clean-up that may fail on its own.
  */
 void stele__restore_error(const char *text);
+
+/* Format into `out`, escaped in the same way and cut to fit. Keeps nothing. */
+__attribute__((format(printf, 3, 0))) void
+stele__format_printable(char *out, size_t capacity, const char *format, va_list arguments);
 
 #endif

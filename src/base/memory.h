@@ -23,4 +23,7 @@ void *stele__reallocate(void *memory, size_t size);
 char *stele__copy_text(const char *text);
 void stele__free(void *memory);
 
+/* From here on the allocator stays as it is. The first allocation does that, too. */
+void stele__allocator_freeze(void);
+
 #endif

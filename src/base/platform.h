@@ -2,6 +2,7 @@
 #ifndef STELE_BASE_PLATFORM_H
 #define STELE_BASE_PLATFORM_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,8 +34,24 @@ stele_status stele__create_file(const char *path);
 
 /* Microseconds since 1970 UTC. */
 int64_t stele__clock_now(void);
-/* Milliseconds that never go back, from some start. */
-int64_t stele__clock_monotonic_ms(void);
+/* Microseconds that never go back, from some start. */
+int64_t stele__clock_monotonic_us(void);
+void stele__sleep_us(uint32_t microseconds);
+
+/* A condition variable whose waits end by that clock. */
+void stele__condition_init(pthread_cond_t *condition);
+/* As pthread_cond_wait(), but no longer than until `until_us`; INT64_MAX: without an end. */
+void stele__condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until_us);
+
+/* Start a thread with that name (at most 15 bytes) and all signals blocked. OK or NO_MEMORY. */
+stele_status stele__thread_start(pthread_t *thread_out, const char *name,
+                                 void *(*run)(void *context), void *context);
+
+/* A descriptor that can be polled: readable from signal to clear. OK or IO. */
+stele_status stele__event_open(int descriptors_out[2]);
+void stele__event_signal(const int descriptors[2]);
+void stele__event_clear(const int descriptors[2]);
+void stele__event_close(int descriptors[2]);
 
 /* OK or IO. */
 stele_status stele__random_bytes(void *bytes, size_t size);

@@ -120,13 +120,6 @@ int64_t stele__clock_now(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int64_t stele__clock_monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 stele_status stele__random_bytes(void *bytes, size_t size)
 {
     unsigned char *out = bytes;

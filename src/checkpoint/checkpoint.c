@@ -201,7 +201,7 @@ stele_status stele_checkpoint_load(stele_store *store, const char *name,
         status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
-    status = stele__read_begin(store, &connection);
+    status = stele__read_begin(store, NULL, &connection);
     if (status == STELE_OK) {
         status = load_checkpoint(connection, name, checkpoint_out);
         stele__read_end(store, connection);
@@ -232,7 +232,7 @@ stele_status stele_checkpoint_save(stele_store *store, const char *name, int64_t
         status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
-    status = stele__write_begin(store, &connection);
+    status = stele__write_begin(store, NULL, &connection);
     if (status == STELE_OK) {
         status = save_checkpoint(store, connection, name, position);
         if (status == STELE_OK)
@@ -263,7 +263,7 @@ static stele_status check_checkpoints(stele_store *store, stele__findings *findi
 {
     stele__connection *connection = NULL;
     stele__statement *statement = NULL;
-    stele_status status = stele__read_begin(store, &connection);
+    stele_status status = stele__read_begin(store, NULL, &connection);
     if (status != STELE_OK)
         return status;
     status = stele__statement_begin(connection->database,

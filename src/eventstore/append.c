@@ -1,4 +1,5 @@
 /* Appending, alone and inside a transaction. */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/failure.h"
@@ -16,35 +17,53 @@ static void report_append(stele_status status, const stele_appended *appended,
         *appended_out = (stele_appended){ 0 };
 }
 
+static stele_status run_append(stele__request *request, stele__connection *connection,
+                               bool *changed_out)
+{
+    stele__append_request *append = (stele__append_request *)request;
+    stele_status status = stele__apply_append(request->store, connection, &append->prepared,
+                                              &append->appended, changed_out);
+    /* A first attempt whose outcome was unknown turned out to be stored: still the first. */
+    if (status == STELE_OK && request->unknown)
+        append->appended.duplicate = false;
+    return status;
+}
+
+void stele__append_request_init(stele__append_request *append, stele_store *store)
+{
+    append->request = (stele__request){ .apply = run_append, .store = store };
+    append->appended = (stele_appended){ .condition = -1 };
+}
+
+/* What the bounds of a group count. */
+void stele__append_request_measure(stele__append_request *append)
+{
+    const stele__prepared *prepared = &append->prepared;
+    append->request.repeatable = prepared->append.idempotency_key != NULL;
+    append->request.size = sizeof(*append);
+    for (size_t i = 0; i < prepared->append.event_count; i++) {
+        stele_event event;
+        stele__prepared_event(prepared, i, &event);
+        append->request.size += event.data_size + event.metadata_size;
+    }
+}
+
 stele_status stele_store_append(stele_store *store, const stele_append *append,
                                 stele_appended *appended_out)
 {
-    stele_appended appended = { .condition = -1 };
-    stele__prepared prepared;
-    stele__connection *connection = NULL;
-    bool changed = false;
-
+    STELE__UNINITIALIZED stele__append_request request;
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
-    status = stele__prepare_append(store, append, &prepared);
-    if (status != STELE_OK)
-        goto leave;
-
-    /* The write lock comes before the look at the version: what is checked is what is extended. */
-    status = stele__write_begin(store, &connection);
-    if (status != STELE_OK)
-        goto dispose;
-    status = stele__apply_append(store, connection, &prepared, &appended, &changed);
-    if (status == STELE_OK && changed)
-        status = stele__write_commit(store);
-    stele__write_end(store);
-
-dispose:
-    stele__prepared_dispose(&prepared);
-leave:
+    stele__append_request_init(&request, store);
+    status = stele__prepare_append(store, append, &request.prepared);
+    if (status == STELE_OK) {
+        stele__append_request_measure(&request);
+        status = stele__group_run(store, &request.request, request.prepared.append.wait);
+        stele__prepared_dispose(&request.prepared);
+    }
     stele__store_leave(store);
-    report_append(status, &appended, appended_out);
+    report_append(status, &request.appended, appended_out);
     return status;
 }
 
@@ -127,6 +146,13 @@ static stele_status check_many(const stele_append *appends, size_t count)
     return STELE_OK;
 }
 
+static const stele_wait *wait_of_first(const stele_append *appends, size_t count)
+{
+    if (count == 0 || appends->struct_size < offsetof(stele_append, wait) + sizeof(appends->wait))
+        return NULL;
+    return appends->wait;
+}
+
 stele_status stele_store_append_many(stele_store *store, const stele_append *appends, size_t count,
                                      stele_appended *appended_out, size_t *failed_out)
 {
@@ -140,7 +166,7 @@ stele_status stele_store_append_many(stele_store *store, const stele_append *app
         return status;
     status = check_many(appends, count);
     if (status == STELE_OK)
-        status = stele__write_begin(store, &connection);
+        status = stele__write_begin(store, wait_of_first(appends, count), &connection);
     if (status == STELE_OK) {
         status = apply_many(store, connection, appends, count, appended_out, &failed, &changed);
         if (status == STELE_OK && changed)

@@ -50,7 +50,7 @@ static stele_status walk_rows(stele_store *store, const char *sql, walk_row visi
     stele_status status = STELE_OK;
     while (status == STELE_OK && !walk->done) {
         stele__connection *connection = NULL;
-        status = stele__read_begin(store, &connection);
+        status = stele__read_begin_to_check(store, &connection);
         if (status != STELE_OK)
             break;
         status = walk_page(connection, sql, visit, walk);

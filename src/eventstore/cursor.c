@@ -171,7 +171,7 @@ static stele_status open_cursor(stele_store *store, stele_transaction *transacti
     if (status == STELE_OK && connection != NULL) {
         status = open_on_connection(cursor, connection, &taken);
     } else if (status == STELE_OK) {
-        status = stele__read_begin(store, &connection);
+        status = stele__read_begin(store, taken.wait, &connection);
         if (status == STELE_OK) {
             status = open_on_connection(cursor, connection, &taken);
             stele__read_end(store, connection);
@@ -268,7 +268,7 @@ static stele_status fill_next_page(stele_cursor *cursor)
     status = stele__store_enter(cursor->store);
     if (status != STELE_OK)
         return status;
-    status = stele__read_begin(cursor->store, &connection);
+    status = stele__read_begin(cursor->store, cursor->read.wait, &connection);
     if (status == STELE_OK) {
         status = stele__cursor_fill(cursor, connection);
         stele__read_end(cursor->store, connection);
@@ -381,7 +381,7 @@ stele_status stele_store_head(stele_store *store, int64_t *position_out)
     if (status != STELE_OK)
         return status;
     stele__connection *connection = NULL;
-    status = stele__read_begin(store, &connection);
+    status = stele__read_begin(store, NULL, &connection);
     if (status == STELE_OK) {
         status = find_head(connection, position_out);
         stele__read_end(store, connection);

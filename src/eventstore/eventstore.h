@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/failure.h"
 #include "sqlite/statement.h"
+#include "store/group.h"
 #include "store/store.h"
 
 /* --- names.c: interned names, with what a connection remembers of them --- */
@@ -150,6 +151,19 @@ stele_status stele__prepare_append(const stele_store *store, const stele_append 
 void stele__prepared_dispose(stele__prepared *prepared);
 /* Event `index`, whatever the size of the caller's structs. */
 void stele__prepared_event(const stele__prepared *prepared, size_t index, stele_event *event_out);
+
+/* --- append.c --- */
+
+/* An append on its way to a verdict. */
+typedef struct stele__append_request {
+    stele__request request; /* first: the group knows only this */
+    stele__prepared prepared;
+    stele_appended appended;
+} stele__append_request;
+
+void stele__append_request_init(stele__append_request *append, stele_store *store);
+/* Once prepared. */
+void stele__append_request_measure(stele__append_request *append);
 
 /* --- apply.c: an append inside a write transaction --- */
 

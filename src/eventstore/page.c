@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "eventstore/cursor.h"
 
-/* A filtered read scans at most this many positions in one look, however few of them match, so that
- * its read transaction is never long. */
+/* A read scans at most this many rows or positions in one look, however few of them are for the
+ * caller, so that its read transaction is never long. */
 #define SCAN_WINDOW ((int64_t)50000)
 
 /* Room in a cursor's first page: a short stream needs no more. */
@@ -143,6 +143,7 @@ static stele_status scan_range(stele_cursor *cursor, stele__connection *connecti
 {
     bool backward = cursor->read.direction == STELE_BACKWARD;
     bool enough = false;
+    int64_t row_count = 0;
     stele_status status = STELE_OK;
     while (!enough && (status = stele__statement_step(statement)) == STELE_OK) {
         stele__row row;
@@ -159,6 +160,7 @@ static stele_status scan_range(stele_cursor *cursor, stele__connection *connecti
             cursor->highest = number - 1;
         else
             cursor->lowest = number + 1;
+        enough |= ++row_count >= SCAN_WINDOW;
     }
     if (status < 0 || enough)
         return status < 0 ? status : STELE_OK;
@@ -212,7 +214,7 @@ stele_status stele__cursor_fill(stele_cursor *cursor, stele__connection *connect
 
     int64_t lowest = cursor->lowest;
     int64_t highest = cursor->highest;
-    bool windowed = !cursor->dense && !cursor->of_stream && highest - lowest >= SCAN_WINDOW;
+    bool windowed = !cursor->dense && highest - lowest >= SCAN_WINDOW;
     if (windowed && cursor->read.direction == STELE_FORWARD)
         highest = lowest + SCAN_WINDOW - 1;
     else if (windowed)

@@ -216,7 +216,7 @@ static stele_status read_streams_page(stele_streams *streams)
     status = stele__store_enter(streams->store);
     if (status != STELE_OK)
         return status;
-    status = stele__read_begin(streams->store, &connection);
+    status = stele__read_begin(streams->store, NULL, &connection);
     if (status == STELE_OK) {
         status = fill_streams_page(streams, connection);
         stele__read_end(streams->store, connection);

@@ -77,7 +77,7 @@ stele_status stele_store_types(stele_store *store, stele_types **types_out)
     if (status != STELE_OK)
         return status;
     stele__connection *connection = NULL;
-    status = stele__read_begin(store, &connection);
+    status = stele__read_begin(store, NULL, &connection);
     if (status == STELE_OK) {
         status = open_types(store, connection, types_out);
         stele__read_end(store, connection);

@@ -9,6 +9,7 @@
 
 #include "base/failure.h"
 #include "base/memory.h"
+#include "base/patience.h"
 #include "sqlite/statement.h"
 
 /* Nothing of ours is larger: 64 MiB of payload and its row. */
@@ -57,10 +58,30 @@ stele_status stele__database_fail(stele__database *database, int code, const cha
                            ? sqlite3_errstr(code)
                            : sqlite3_errmsg(database->handle);
     stele_status status = status_of_code(code);
+    if ((code & 0xff) == SQLITE_INTERRUPT && database != NULL && database->stopped != STELE_OK)
+        return database->stopped; /* which has said why */
     if (code == SQLITE_BUSY && database != NULL)
         return stele__fail(status, "another connection kept the file locked beyond %u ms (%s)",
                            database->wait_ms, text);
     return stele__fail(status, "%s: %s (SQLite code %d)", doing, text, code);
+}
+
+/* How many steps of SQLite's machine pass between two looks at the clock: about a millisecond. */
+#define STEPS_BETWEEN_LOOKS 20000
+
+static int look_at_patience(void *context)
+{
+    stele__database *database = context;
+    if (database->patience == NULL)
+        return 0;
+    database->stopped = stele__patience_check(database->patience, "reading");
+    return database->stopped != STELE_OK;
+}
+
+void stele__database_watch(stele__database *database, struct stele__patience *patience)
+{
+    database->patience = patience;
+    database->stopped = STELE_OK;
 }
 
 static int note_wal_pages(void *context, sqlite3 *handle, const char *name, int pages)
@@ -203,6 +224,7 @@ stele_status stele__database_open(const char *path, const stele__database_option
         if (code != SQLITE_OK)
             status = stele__database_fail(database, code, "can't prepare a statement");
     }
+    sqlite3_progress_handler(database->handle, STEPS_BETWEEN_LOOKS, look_at_patience, database);
     /* After the pragma, which takes the hook's place. */
     sqlite3_wal_hook(database->handle, note_wal_pages, database);
     sqlite3_commit_hook(database->handle, note_commit, database);

@@ -15,6 +15,7 @@
 
 struct sqlite3;
 struct sqlite3_stmt;
+struct stele__patience;
 
 /* Statements kept prepared on a connection. */
 #define STELE__STATEMENT_MAX 48
@@ -26,7 +27,9 @@ typedef struct stele__statement {
     const char *sql; /* its key: the caller's constant, or `copy` */
     char *copy;
     uint64_t used_at;
-    int bind_result; /* the first bind that failed */
+    int bind_result;    /* the first bind that failed */
+    int prepared_count; /* how often SQLite had to prepare it anew */
+    bool stepped;       /* in this use */
     bool in_use;
 } stele__statement;
 
@@ -38,9 +41,17 @@ typedef struct stele__database {
     struct sqlite3_stmt *rollback;
     uint32_t wal_pages; /* after the last commit here that wrote */
     uint32_t busy_timeout_ms;
-    uint32_t wait_ms;           /* that, or less for the moment */
-    uint64_t transaction_count; /* write transactions that ended here */
+    uint32_t wait_ms;                  /* that, or less for the moment */
+    uint64_t transaction_count;        /* write transactions that ended here */
+    bool (*is_ours)(const char *name); /* of the authorizer; NULL until it is installed */
+    bool authorizer_armed;
     bool memory;
+    /* Asked when SQLite prepared a statement, since its schema may be another one. */
+    stele_status (*schema_moved)(void *context);
+    void *schema_context;
+    bool schema_checking;
+    struct stele__patience *patience; /* of what runs now; NULL: as long as it takes */
+    stele_status stopped;             /* what ended it */
 } stele__database;
 
 typedef struct stele__database_options {
@@ -71,6 +82,9 @@ stele_status stele__database_settle(stele__database *database,
 
 /* From now on wait at most this long for another process's lock; UINT32_MAX: as opened. */
 void stele__database_limit_wait(stele__database *database, uint32_t timeout_ms);
+
+/* Until told otherwise (NULL), statements end when `patience` does, with its status and text. */
+void stele__database_watch(stele__database *database, struct stele__patience *patience);
 
 /* Run SQL that gives no rows; several statements are fine. */
 stele_status stele__database_execute(stele__database *database, const char *sql);

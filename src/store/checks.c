@@ -17,7 +17,7 @@ static stele_status check_sqlite(stele_store *store, stele__findings *findings)
 {
     stele__connection *connection = NULL;
     stele__statement *statement = NULL;
-    stele_status status = stele__read_begin(store, &connection);
+    stele_status status = stele__read_begin_to_check(store, &connection);
     if (status != STELE_OK)
         return status;
     status = stele__statement_begin(connection->database, "PRAGMA integrity_check", &statement);
@@ -39,7 +39,7 @@ static stele_status check_schema(stele_store *store, stele__findings *findings)
     stele__connection *connection = NULL;
     bool foreign = false;
     int64_t count = 0;
-    stele_status status = stele__read_begin(store, &connection);
+    stele_status status = stele__read_begin_to_check(store, &connection);
     if (status != STELE_OK)
         return status;
     status =
@@ -56,7 +56,7 @@ static stele_status check_meta(stele_store *store, stele__findings *findings)
 {
     stele__connection *connection = NULL;
     stele__statement *statement = NULL;
-    stele_status status = stele__read_begin(store, &connection);
+    stele_status status = stele__read_begin_to_check(store, &connection);
     if (status != STELE_OK)
         return status;
     status = stele__statement_begin(connection->database, "SELECT key, value, checksum FROM meta",
@@ -81,7 +81,7 @@ static stele_status check_epochs(stele_store *store, stele__findings *findings)
     stele__connection *connection = NULL;
     stele__statement *statement = NULL;
     int64_t last = 0;
-    stele_status status = stele__read_begin(store, &connection);
+    stele_status status = stele__read_begin_to_check(store, &connection);
     if (status != STELE_OK)
         return status;
     status = stele__statement_begin(

@@ -6,6 +6,7 @@
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/platform.h"
+#include "store/group.h"
 #include "store/store.h"
 
 /*
@@ -53,6 +54,42 @@ static int64_t measure_wal(const stele_store *store)
     return facts.size;
 }
 
+/* What holds for this handle, see stele_guarantee. */
+static uint32_t find_guarantees(const stele_store *store)
+{
+    uint32_t guarantees = STELE_GUARANTEE_HARDENED | STELE_GUARANTEE_GUARDED;
+    if (store->memory)
+        return guarantees;
+    guarantees |= STELE_GUARANTEE_PERSISTENT | STELE_GUARANTEE_SHARED | STELE_GUARANTEE_CONCURRENT;
+    if (store->options.immutable)
+        guarantees &= ~(uint32_t)STELE_GUARANTEE_SHARED;
+    if (store->options.durability == STELE_DURABILITY_FULL)
+        guarantees |= STELE_GUARANTEE_DURABLE;
+    if (store->turnstile != NULL)
+        guarantees |= STELE_GUARANTEE_FAIR;
+    if (store->anchor_state != STELE_ANCHOR_NONE)
+        guarantees |= STELE_GUARANTEE_ANCHORED;
+    return guarantees;
+}
+
+/* What goes on just now, and what went on. */
+static void describe_state(stele_store *store, stele_store_info *info)
+{
+    int64_t now_us = stele__clock_monotonic_us();
+    pthread_mutex_lock(&store->mutex);
+    info->commits = store->requests->commits;
+    info->appends = store->requests->requests;
+    info->appends_waiting = store->requests->count;
+    info->transfers = store->transfers.complete;
+    info->transfers_short = store->transfers.incomplete;
+    info->transfers_failed = store->transfers.failed;
+    info->gates = store->transfers.gates;
+    for (stele__connection *reader = store->busy_readers; reader != NULL; reader = reader->next)
+        if (now_us - reader->page_began_us > info->oldest_read_us)
+            info->oldest_read_us = now_us - reader->page_began_us;
+    pthread_mutex_unlock(&store->mutex);
+}
+
 stele_status stele_store_describe(stele_store *store, stele_store_info *info_out)
 {
     if (info_out == NULL)
@@ -68,11 +105,12 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
         return status;
 
     stele__connection *connection = NULL;
-    status = stele__read_begin(store, &connection);
+    status = stele__read_begin(store, NULL, &connection);
     if (status == STELE_OK) {
         status = count_log(connection->database, &info);
         stele__read_end(store, connection);
     }
+    describe_state(store, &info);
     memcpy(info.uuid, store->uuid, sizeof(info.uuid));
     memcpy(info.epoch, store->epoch, sizeof(info.epoch));
     info.format = STELE_FORMAT;
@@ -84,6 +122,10 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
     info.memory = store->memory;
     info.foreign_objects = store->foreign_objects;
     info.connections = atomic_load(&store->connection_count);
+    info.immutable = store->options.immutable;
+    info.guarantees = find_guarantees(store);
+    info.anchor = store->anchor_state;
+    info.anchor_head = store->anchor_head;
     stele__store_leave(store);
 
     if (status == STELE_OK) {

@@ -1,14 +1,19 @@
 /* The handle: entering and leaving calls, and its end. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/callback.h"
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/platform.h"
+#include "sqlite/authorizer.h"
+#include "store/anchoring.h"
+#include "store/group.h"
 #include "store/store.h"
 
-/* How long closing waits for another process's writer. */
-#define CLOSE_WAIT_MS 100
+/* How long closing waits for another process's writer: who has the lock transfers at its end. */
+#define CLOSE_TRANSFER_MS 100
 
 uintptr_t stele__thread_id(void)
 {
@@ -30,6 +35,9 @@ stele_status stele__store_enter(stele_store *store)
     if (store == NULL)
         return stele__fail(STELE_MISUSE, "the store is NULL");
     stele_status status = stele__store_check(store);
+    if (status == STELE_OK && stele__callback_running() != NULL)
+        status = stele__fail(STELE_MISUSE, "called from inside %s, which may call nothing",
+                             stele__callback_running());
     if (status != STELE_OK)
         return status;
     pthread_mutex_lock(&store->mutex);
@@ -68,7 +76,7 @@ void stele__store_release(stele_store *store)
     if (!last)
         return;
     if (ours) {
-        pthread_cond_destroy(&store->turn);
+        stele__group_close(store);
         pthread_cond_destroy(&store->changed);
         pthread_mutex_destroy(&store->mutex);
     }
@@ -102,8 +110,42 @@ static void end_open_transaction(stele_store *store)
     store->transaction->over = true;
     stele__transaction_release(store->transaction);
     store->transaction = NULL;
-    store->writer_taken = false;
-    stele__database_rollback(store->writer.database);
+    atomic_store(&store->writer_thread, 0);
+    stele__authorizer_arm(store->writer.database, false);
+    stele__write_end_held(store);
+    stele__turn_pass(store);
+}
+
+/* The file alone is to be complete. */
+static void tidy_file(stele_store *store)
+{
+    stele__patience patience;
+    uint32_t left = 0;
+    if (store->writer.database == NULL || store->options.read_only || store->memory
+        || store->writer_broken)
+        return;
+    stele__patience_begin(&patience, NULL, CLOSE_TRANSFER_MS, NULL);
+    stele__meta_clear_dirty(store);
+    stele__transfer_guarded(store, &patience, &left);
+}
+
+static void close_connections(stele_store *store)
+{
+    while (store->idle_readers != NULL) {
+        stele__connection *reader = store->idle_readers;
+        store->idle_readers = reader->next;
+        stele__connection_dispose(store, reader);
+        stele__free(reader);
+    }
+    tidy_file(store);
+    stele__anchoring_close(store);
+    stele__database_close(store->transferrer);
+    store->transferrer = NULL;
+    /* The last connection of all processes copies what is left and removes the WAL. */
+    stele__connection_dispose(store, &store->writer);
+    stele__turnstile_close(store->turnstile);
+    store->turnstile = NULL;
+    stele__event_close(store->completions.event);
 }
 
 void stele_store_close(stele_store *store)
@@ -115,35 +157,23 @@ void stele_store_close(stele_store *store)
         stele__store_release(store);
         return;
     }
+    assert(stele__callback_running() == NULL); /* it would wait for itself */
 
     pthread_mutex_lock(&store->mutex);
     store->closing = true;
     pthread_cond_broadcast(&store->changed);
-    pthread_cond_broadcast(&store->turn);
+    pthread_cond_broadcast(&store->requests->room);
+    stele__waiters_wake(store);
     while (store->call_count > 0)
-        pthread_cond_wait(&store->changed, &store->mutex);
+        stele__condition_wait(&store->changed, &store->mutex, INT64_MAX);
     pthread_mutex_unlock(&store->mutex);
 
     char error[STELE__ERROR_SIZE];
     snprintf(error, sizeof(error), "%s", stele_error_text());
     end_open_transaction(store);
-    while (store->idle_readers != NULL) {
-        stele__connection *reader = store->idle_readers;
-        store->idle_readers = reader->next;
-        stele__connection_dispose(store, reader);
-        stele__free(reader);
-    }
-    if (store->writer.database != NULL && !store->options.read_only && !store->memory
-        && !store->writer_broken) {
-        uint32_t left = 0;
-        /* Who has the lock now transfers at its own end: no need to wait for it. */
-        stele__database_limit_wait(store->writer.database, CLOSE_WAIT_MS);
-        stele__meta_clear_dirty(store);
-        stele__store_transfer_guarded(store, &left);
-    }
-    stele__database_close(store->transferrer);
-    /* The last connection of all processes copies what is left and removes the WAL. */
-    stele__connection_dispose(store, &store->writer);
+    stele__group_drain(store);
+    stele__maintenance_stop(store);
+    close_connections(store);
     if (!store->memory)
         stele__fork_guard(-1);
     stele__restore_error(error);

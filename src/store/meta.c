@@ -9,6 +9,9 @@
 #include "sqlite/statement.h"
 #include "store/store.h"
 
+/* How long closing waits for another process's writer. */
+#define CLOSE_WAIT_MS 100
+
 /* A random UUID (version 4) as text. */
 static stele_status make_uuid(char text_out[37])
 {
@@ -251,26 +254,37 @@ stele_status stele__meta_load(stele_store *store, stele__database *database)
     return read_epoch(database, store->epoch);
 }
 
-/* A change of `meta` that is durable whatever the store's durability. */
-static stele_status change_durably(stele_store *store, const char *key, const char *value)
+/* A change of `meta` that is durable whatever the store's durability. Not while the store is part
+ * of a transaction; the turn is held. */
+static stele_status change_durably(stele_store *store, stele__patience *patience, const char *key,
+                                   const char *value)
 {
     stele__database *database = store->writer.database;
     stele_status status = stele__database_execute(database, "PRAGMA synchronous=2");
     if (status == STELE_OK)
-        status = stele__database_begin(database);
+        status = stele__file_lock(store, patience);
     if (status == STELE_OK)
         status = value != NULL ? write_meta(database, key, value) : delete_meta(database, key);
     if (status == STELE_OK)
         status = stele__database_commit(database);
-    stele__database_rollback(database);
-    stele_status back = stele__database_execute(database, "PRAGMA synchronous=1");
+    stele__write_end_held(store);
     if (status == STELE_UNKNOWN_OUTCOME)
         store->writer_broken = true;
     status = stele__settle_outcome(status);
+    if (store->options.durability == STELE_DURABILITY_FULL)
+        return status;
+    stele_status back = stele__database_execute(database, "PRAGMA synchronous=1");
     return status != STELE_OK ? status : back;
 }
 
-stele_status stele__meta_mark_dirty(stele_store *store)
+stele_status stele__meta_settle(stele_store *store, stele__patience *patience)
+{
+    char settled_at[32];
+    snprintf(settled_at, sizeof(settled_at), "%" PRId64, stele__clock_now());
+    return change_durably(store, patience, "settled_at", settled_at);
+}
+
+stele_status stele__meta_mark_dirty(stele_store *store, stele__patience *patience)
 {
     if (store->dirty_key[0] != '\0' || store->memory)
         return STELE_OK;
@@ -282,7 +296,7 @@ stele_status stele__meta_mark_dirty(stele_store *store)
         return status;
     stele__boot_id(boot);
     snprintf(key, sizeof(key), "dirty:%s", handle);
-    status = change_durably(store, key, boot);
+    status = change_durably(store, patience, key, boot);
     if (status == STELE_OK)
         memcpy(store->dirty_key, key, sizeof(key));
     return status;
@@ -291,6 +305,8 @@ stele_status stele__meta_mark_dirty(stele_store *store)
 void stele__meta_clear_dirty(stele_store *store)
 {
     /* Left in place by a failure, it costs no more than a new epoch after the next boot. */
+    stele__patience patience;
+    stele__patience_begin(&patience, NULL, CLOSE_WAIT_MS, NULL);
     if (store->dirty_key[0] != '\0')
-        change_durably(store, store->dirty_key, NULL);
+        change_durably(store, &patience, store->dirty_key, NULL);
 }

@@ -7,6 +7,9 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "base/platform.h"
+#include "sqlite/authorizer.h"
+#include "store/anchoring.h"
+#include "store/group.h"
 #include "store/schema.h"
 #include "store/store.h"
 
@@ -33,6 +36,9 @@ static stele_status check_open_options(const stele_options *options)
         return stele__fail(STELE_MISUSE, "reader_max is 0");
     if (options->wal_soft_pages < 1)
         return stele__fail(STELE_MISUSE, "wal_soft_pages is 0");
+    if (options->group_count_max < 1 || options->submit_count_max < 1)
+        return stele__fail(STELE_MISUSE, "%s is 0",
+                           options->group_count_max < 1 ? "group_count_max" : "submit_count_max");
     if (options->durability != STELE_DURABILITY_FULL
         && options->durability != STELE_DURABILITY_RELAXED)
         return stele__fail(STELE_MISUSE, "durability is %d, which is none", options->durability);
@@ -61,7 +67,9 @@ stele_status stele__store_connect(stele_store *store, bool reader, stele__databa
     stele_status status = stele__database_open(store->path, &settings, database_out);
     if (status != STELE_OK)
         return status;
-    status = stele__database_settle(*database_out, &settings, false);
+    status = stele__authorizer_install(*database_out, stele__schema_is_ours);
+    if (status == STELE_OK)
+        status = stele__database_settle(*database_out, &settings, false);
     if (status != STELE_OK) {
         stele__database_close(*database_out);
         *database_out = NULL;
@@ -167,6 +175,8 @@ static stele_status open_first_connection(stele_store *store, stele__database **
     choose_settings(store, false, &settings);
     stele_status status = stele__database_open(store->path, &settings, database_out);
     if (status == STELE_OK)
+        status = stele__authorizer_install(*database_out, stele__schema_is_ours);
+    if (status == STELE_OK)
         status = settle_file(store, *database_out, &settings);
     if (status == STELE_OK)
         return STELE_OK;
@@ -189,6 +199,8 @@ static stele_status adopt_connection(stele_store *store, stele__database *databa
         store->writer.database = database;
         store->writer.remembers = true;
         store->writer.data_version = stele__database_data_version(database);
+        stele__connection_guard_schema(store, &store->writer);
+        stele__database_limit_wait(database, 0);
         return STELE_OK;
     }
     stele__connection *reader = stele__allocate_array(1, sizeof(*reader));
@@ -197,6 +209,7 @@ static stele_status adopt_connection(stele_store *store, stele__database *databa
         return stele__fail(STELE_NO_MEMORY, "no memory for a connection");
     }
     reader->database = database;
+    stele__connection_guard_schema(store, reader);
     store->idle_readers = reader;
     store->reader_count = 1;
     return STELE_OK;
@@ -217,12 +230,45 @@ static stele_status open_resolved(stele_store *store)
     pthread_mutex_lock(&create_mutex);
     status = prepare_path(store);
     if (status == STELE_OK)
+        status = stele__anchoring_judge_wal(store->path);
+    if (status == STELE_OK)
         status = open_first_connection(store, &database);
     pthread_mutex_unlock(&create_mutex);
     if (status == STELE_OK)
         status = adopt_connection(store, database);
     if (status == STELE_OK)
         stele__fork_guard(1);
+    return status;
+}
+
+/* Writers of several processes take turns; where that can't be, they go without. */
+static stele_status open_turnstile(stele_store *store)
+{
+    size_t size = strlen(store->path) + sizeof("-lock");
+    char *path = stele__allocate(size);
+    if (path == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for the path '%s'", store->path);
+    snprintf(path, size, "%s-lock", store->path);
+    stele_status status = stele__turnstile_open(path, &store->turnstile);
+    stele__free(path);
+    if (status == STELE_OK || status == STELE_NO_MEMORY)
+        return status;
+    stele__log(STELE_LOG_WARNING, "no fair turns between processes: %s", stele_error_text());
+    return STELE_OK;
+}
+
+/* What an open store has beside its connection. */
+static stele_status open_surroundings(stele_store *store)
+{
+    stele_status status = STELE_OK;
+    if (!store->memory && !store->options.read_only)
+        status = open_turnstile(store);
+    if (status == STELE_OK && !store->memory)
+        status = stele__anchoring_open(store);
+    if (status == STELE_OK)
+        status = stele__committer_start(store);
+    if (status == STELE_OK)
+        status = stele__maintenance_start(store);
     return status;
 }
 
@@ -260,21 +306,32 @@ stele_status stele_store_open(const char *path, const stele_options *options,
     if (store == NULL)
         return stele__fail(STELE_NO_MEMORY, "no memory for a store");
     store->options = taken;
+    stele__hooks_freeze();
     stele__fork_watch();
     store->fork_count = stele__fork_count();
     store->reference_count = 1;
     store->transfer_at_pages = taken.wal_soft_pages;
+    if (taken.wal_hard_pages < taken.wal_soft_pages)
+        store->options.wal_hard_pages = taken.wal_soft_pages;
     pthread_mutex_init(&store->mutex, NULL);
-    pthread_cond_init(&store->changed, NULL);
-    pthread_cond_init(&store->turn, NULL);
+    stele__condition_init(&store->changed);
+    store->completions =
+        (stele__completions){ .last = &store->completions.first, .event = { -1, -1 } };
 
-    status = resolve_store_path(store, path);
+    status = stele__group_open(store);
+    if (status == STELE_OK)
+        status = resolve_store_path(store, path);
     if (status == STELE_OK)
         status = open_resolved(store);
+    if (status != STELE_OK) {
+        stele__store_release(store);
+        return status;
+    }
+    status = open_surroundings(store);
     if (status == STELE_OK)
         *store_out = store;
     else
-        stele__store_release(store);
+        stele_store_close(store); /* keeps the error text */
     return status;
 }
 

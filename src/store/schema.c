@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/failure.h"
 #include "sqlite/statement.h"
@@ -247,99 +246,188 @@ stele_status stele__schema_migrate(stele__database *database)
     return status;
 }
 
-static const struct schema_object *find_our_object(const char *name)
+/* As SQLite compares names: the case of ASCII letters aside, whatever the locale. */
+static bool is_same_name(const char *left, const char *right, size_t size)
 {
-    for (size_t i = 0; i < OBJECT_COUNT; i++)
-        if (strcasecmp(schema_objects[i].name, name) == 0)
-            return &schema_objects[i];
-    return NULL;
+    for (size_t i = 0; i < size; i++) {
+        unsigned a = (unsigned char)left[i];
+        unsigned b = (unsigned char)right[i];
+        a += a - 'A' < 26 ? 32 : 0;
+        b += b - 'A' < 26 ? 32 : 0;
+        if (a != b || a == '\0')
+            return a == b;
+    }
+    return true;
 }
+
+static bool name_begins(const char *name, const char *prefix)
+{
+    return is_same_name(name, prefix, strlen(prefix));
+}
+
+/* Its place in `schema_objects`, OBJECT_COUNT for none. */
+static size_t find_our_object(const char *name)
+{
+    size_t i = 0;
+    while (i < OBJECT_COUNT && !is_same_name(schema_objects[i].name, name, SIZE_MAX))
+        i++;
+    return i;
+}
+
+bool stele__schema_is_ours(const char *name)
+{
+    return find_our_object(name) < OBJECT_COUNT;
+}
+
+/* A row of sqlite_schema. `sql` is NULL for the indexes behind UNIQUE and PRIMARY KEY. */
+typedef struct schema_row {
+    const char *type, *name, *table, *sql;
+} schema_row;
 
 /* SQLite's own: statistics, the sequence of a user's AUTOINCREMENT, indexes behind UNIQUE. */
-static bool belongs_to_sqlite(const char *name)
+static bool belongs_to_sqlite(const schema_row *row)
 {
-    return strncasecmp(name, "sqlite_stat", 11) == 0 || strcasecmp(name, "sqlite_sequence") == 0
-           || strncasecmp(name, "sqlite_autoindex_", 17) == 0;
+    if (strcmp(row->type, "index") == 0)
+        return row->sql == NULL && name_begins(row->name, "sqlite_autoindex_");
+    return strcmp(row->type, "table") == 0 && is_same_name(row->name, row->table, SIZE_MAX)
+           && (name_begins(row->name, "sqlite_stat")
+               || is_same_name(row->name, "sqlite_sequence", SIZE_MAX));
 }
 
-/* A user's REFERENCES to a table of ours would make our own writes fail. */
-static stele_status refuse_foreign_keys(stele__database *database)
+/* `sql` gives pairs of names; `first` and `second` tell what one does to the other. */
+static stele_status refuse_pairs(stele__database *database, const char *sql, bool of_ours,
+                                 const char *first, const char *second)
 {
     stele__statement *statement = NULL;
-    stele_status status = stele__statement_begin(
-        database,
-        "SELECT s.name, f.\"table\" FROM sqlite_schema s, pragma_foreign_key_list(s.name) f"
-        " WHERE s.type = 'table'",
-        &statement);
+    stele_status status = stele__statement_begin(database, sql, &statement);
     if (status != STELE_OK)
         return status;
     while ((status = stele__statement_step(statement)) == STELE_OK) {
         const char *name = stele__column_text(statement, 0);
         const char *target = stele__column_text(statement, 1);
-        if (name == NULL || target == NULL || find_our_object(target) == NULL)
+        if (name == NULL || target == NULL || (of_ours && !stele__schema_is_ours(target)))
             continue;
-        status = stele__fail(STELE_CORRUPT, "the foreign table '%s' references our table '%s'",
-                             name, target);
+        status = stele__fail(STELE_CORRUPT, "%s '%s' %s '%s'", first, name, second, target);
         break;
     }
     stele__statement_end(statement);
     return status == STELE_DONE ? STELE_OK : status;
 }
 
-/* One row of sqlite_schema: ours as it should be, SQLite's own, or somebody else's. */
-static stele_status judge_object(const char *type, const char *name, const char *table,
-                                 const char *sql, bool strict, bool *ours_out, bool *foreign_out)
+/* A user's REFERENCES to a table of ours would make our own writes fail. */
+static stele_status refuse_foreign_keys(stele__database *database)
 {
-    *ours_out = false;
-    if (belongs_to_sqlite(name) && (sql == NULL || strncasecmp(name, "sqlite_auto", 11) != 0))
-        return STELE_OK;
+    return refuse_pairs(database,
+                        "SELECT s.name, f.\"table\" FROM sqlite_schema s,"
+                        " pragma_foreign_key_list(s.name) f WHERE s.type = 'table'",
+                        true, "the foreign table", "references our table");
+}
 
-    const struct schema_object *object = find_our_object(name);
-    if (object != NULL) {
-        *ours_out = true;
-        if (strcmp(object->type, type) == 0 && sql != NULL && strcmp(object->sql, sql) == 0)
+/* Two names for the same pages: writing to one of them would change the other. */
+static stele_status refuse_shared_pages(stele__database *database)
+{
+    return refuse_pairs(database,
+                        "SELECT max(name), min(name) FROM sqlite_schema WHERE rootpage > 0"
+                        " GROUP BY rootpage HAVING count(*) > 1",
+                        false, "the schema puts", "into the pages of");
+}
+
+/* One row of sqlite_schema: ours as it should be, SQLite's own, or somebody else's. Marks what it
+ * found of ours. */
+static stele_status judge_object(const schema_row *row, bool strict, bool found[OBJECT_COUNT],
+                                 bool *foreign_out)
+{
+    size_t place = find_our_object(row->name);
+    if (place < OBJECT_COUNT) {
+        const struct schema_object *object = &schema_objects[place];
+        found[place] = true;
+        if (strcmp(object->type, row->type) == 0 && row->sql != NULL
+            && strcmp(object->sql, row->sql) == 0)
             return STELE_OK;
-        return stele__fail(STELE_CORRUPT, "the %s '%s' of the schema was changed", type, name);
+        return stele__fail(STELE_CORRUPT, "the %s '%s' of the schema was changed", row->type,
+                           row->name);
     }
-    if (find_our_object(table) != NULL)
-        return stele__fail(STELE_CORRUPT, "the foreign %s '%s' hangs on our table '%s'", type, name,
-                           table);
+    if (belongs_to_sqlite(row))
+        return STELE_OK;
+    if (stele__schema_is_ours(row->table))
+        return stele__fail(STELE_CORRUPT, "the foreign %s '%s' hangs on our table '%s'", row->type,
+                           row->name, row->table);
     if (strict)
-        return stele__fail(STELE_CORRUPT, "the foreign %s '%s' is refused by strict_schema", type,
-                           name);
+        return stele__fail(STELE_CORRUPT, "the foreign %s '%s' is refused by strict_schema",
+                           row->type, row->name);
     *foreign_out = true;
     return STELE_OK;
 }
 
-stele_status stele__schema_compare(stele__database *database, bool strict, bool *foreign_out)
+static stele_status judge_objects(stele__database *database, bool strict, bool found[OBJECT_COUNT],
+                                  bool *foreign_out)
 {
-    *foreign_out = false;
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
         database, "SELECT type, name, tbl_name, sql FROM sqlite_schema", &statement);
     if (status != STELE_OK)
         return status;
-
-    size_t ours = 0;
     while ((status = stele__statement_step(statement)) == STELE_OK) {
-        const char *type = stele__column_text(statement, 0);
-        const char *name = stele__column_text(statement, 1);
-        const char *table = stele__column_text(statement, 2);
-        bool is_ours = false;
-        if (type == NULL || name == NULL || table == NULL)
+        schema_row row = {
+            .type = stele__column_text(statement, 0),
+            .name = stele__column_text(statement, 1),
+            .table = stele__column_text(statement, 2),
+            .sql = stele__column_text(statement, 3),
+        };
+        if (row.type == NULL || row.name == NULL || row.table == NULL)
             status = stele__fail(STELE_CORRUPT, "the schema has a row without a name");
         else
-            status = judge_object(type, name, table, stele__column_text(statement, 3), strict,
-                                  &is_ours, foreign_out);
+            status = judge_object(&row, strict, found, foreign_out);
         if (status != STELE_OK)
             break;
-        ours += is_ours;
     }
     stele__statement_end(statement);
-    if (status != STELE_DONE)
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
+stele_status stele__schema_compare(stele__database *database, bool strict, bool *foreign_out)
+{
+    *foreign_out = false;
+    bool found[OBJECT_COUNT] = { false };
+    stele_status status = judge_objects(database, strict, found, foreign_out);
+    for (size_t i = 0; i < OBJECT_COUNT && status == STELE_OK; i++)
+        if (!found[i])
+            status = stele__fail(STELE_CORRUPT, "the %s '%s' of the schema is missing",
+                                 schema_objects[i].type, schema_objects[i].name);
+    if (status == STELE_OK)
+        status = refuse_shared_pages(database);
+    if (status == STELE_OK)
+        status = refuse_foreign_keys(database);
+    return status;
+}
+
+/* The number of the schema, which each change of it moves; 0 is never that of a store. */
+static stele_status read_schema_cookie(stele__database *database, uint32_t *cookie_out)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(database, "PRAGMA schema_version", &statement);
+    if (status != STELE_OK)
         return status;
-    if (ours != OBJECT_COUNT)
-        return stele__fail(STELE_CORRUPT, "the schema has %zu of our %zu objects", ours,
-                           OBJECT_COUNT);
-    return refuse_foreign_keys(database);
+    status = stele__statement_step(statement);
+    *cookie_out = status == STELE_OK ? (uint32_t)stele__column_number(statement, 0) : 0;
+    stele__statement_end(statement);
+    return status < 0 ? status : STELE_OK;
+}
+
+stele_status stele__schema_recheck(stele__database *database, uint32_t *cookie, bool strict,
+                                   bool *foreign_out)
+{
+    uint32_t now = 0;
+    stele_status status = read_schema_cookie(database, &now);
+    if (status != STELE_OK || (now == *cookie && now != 0))
+        return status;
+
+    bool foreign = false;
+    status = stele__schema_compare(database, strict, &foreign);
+    if (status != STELE_OK)
+        return stele__fail_within(status, "the schema has changed since it was opened");
+    *cookie = now;
+    if (foreign_out != NULL)
+        *foreign_out = foreign;
+    return STELE_OK;
 }

@@ -28,4 +28,18 @@ stele_status stele__schema_migrate(stele__database *database);
  */
 stele_status stele__schema_compare(stele__database *database, bool strict, bool *foreign_out);
 
+/*
+ * The same inside a transaction of an open store, and at no cost but one small question while the
+ * schema is the one last found good: `*cookie` is its number (0: none yet), and moves on OK alone.
+ * A transaction that may be rolled back has to keep the number to itself until it is committed:
+ * the next change by another will have the same.
+ *
+ * `foreign_out` may be NULL; it is left alone when nothing was compared. OK; CORRUPT, as above.
+ */
+stele_status stele__schema_recheck(stele__database *database, uint32_t *cookie, bool strict,
+                                   bool *foreign_out);
+
+/* Whether a table, index or view of this name is ours; SQLite's way of comparing names. */
+bool stele__schema_is_ours(const char *name);
+
 #endif

@@ -3,9 +3,10 @@
  * readers, the transaction under everything.
  *
  * Locks. `mutex` guards the fields named below it, is held for moments only, and never while
- * SQLite or the user runs. The writer is a turn (`writer_taken`), not a mutex, so that waiting for
- * it can end when the store closes. Who holds the turn owns the writer connection and everything
- * kept on it. Order: turn, then mutex.
+ * SQLite or the user runs. The writer is a turn, passed on in the order of asking, not a mutex, so
+ * that waiting for it can end. Who holds the turn owns the writer connection and everything kept on
+ * it. Between processes a place in line (`turnstile`) comes before SQLite's own lock. Order: turn,
+ * place in line, SQLite's lock, mutex.
  */
 #ifndef STELE_STORE_STORE_H
 #define STELE_STORE_STORE_H
@@ -18,7 +19,11 @@
 #include <stele/store.h>
 #include <stele/transaction.h>
 
+#include "base/log.h"
+#include "base/patience.h"
+#include "base/turnstile.h"
 #include "sqlite/database.h"
+#include "store/anchor.h"
 
 /* What an area keeps on a connection, such as a cache of names. */
 typedef struct stele__slot {
@@ -39,8 +44,40 @@ typedef struct stele__connection {
     /* What changes with each commit (ends, versions) may be kept from one use to the next: only
      * the write connection notices when it can't. */
     bool remembers;
+    struct stele_store *store;
+    uint32_t schema_cookie;   /* of the schema that was last compared */
+    stele__patience patience; /* of the read that it is lent for */
+    /* In the pool: the page that it is lent for. */
+    uint64_t page;
+    int64_t page_began_us;
     struct stele__connection *next;
+    struct stele__connection *previous;
 } stele__connection;
+
+/* A thread that waits for the writer's turn. */
+typedef struct stele__waiter {
+    pthread_cond_t wake;
+    bool has_turn;
+    struct stele__request *request; /* its own, which somebody else may settle meanwhile */
+    struct stele__waiter *next;
+    struct stele__waiter *previous;
+} stele__waiter;
+
+/* What happened to the WAL, for those who look at night. */
+typedef struct stele__transfer_counts {
+    uint64_t complete;
+    uint64_t incomplete;
+    uint64_t failed;
+    uint64_t gates; /* times that new reads had to wait */
+    uint32_t left;  /* pages that the last one left behind */
+} stele__transfer_counts;
+
+/* Submissions with a verdict that nobody waited for. */
+typedef struct stele__completions {
+    struct stele_ticket *first;
+    struct stele_ticket **last;
+    int event[2]; /* readable while there is one; -1 until asked for */
+} stele__completions;
 
 struct stele_store {
     stele_options options;
@@ -49,27 +86,45 @@ struct stele_store {
     char uuid[37];
     char epoch[37];
     char dirty_key[64]; /* our row in `meta` while relaxed durability has written; else "" */
+    char lost[256];     /* why nothing may be written: the anchor's finding; else "" */
+    stele_anchor_state anchor_state;
+    int64_t anchor_head;
     bool memory;
     bool foreign_objects;
 
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* a reader came back, or the last call left a closing store */
-    pthread_cond_t turn;    /* the writer's turn is free */
     atomic_bool closing;    /* set under the mutex, read anywhere */
     bool writer_taken;
-    atomic_uintptr_t writer_thread; /* of the open stele_transaction; 0 for none */
+    stele__waiter *first_waiter;
+    stele__waiter *last_waiter;
+    struct stele__requests *requests; /* see group.h */
+    atomic_uintptr_t writer_thread;   /* of the open stele_transaction; 0 for none */
     struct stele_transaction *transaction;
     size_t call_count;      /* calls inside, other than close */
     size_t reference_count; /* handles that point here, the user's own included */
     stele__connection *idle_readers;
+    stele__connection *busy_readers;
+    uint64_t page_count;     /* pages that were ever begun */
+    atomic_bool gate_closed; /* new pages wait until the WAL was emptied */
     uint32_t reader_count;
     atomic_uint connection_count; /* open ones, of every kind */
+    stele__transfer_counts transfers;
+    bool draining;               /* somebody waits for pages to end */
+    atomic_bool transfer_wanted; /* the WAL is long, and nobody has taken it on yet */
+    struct stele__maintenance *maintenance;
+    stele__completions completions;
 
     /* Owned by who has the writer's turn. */
     stele__connection writer;
-    bool writer_broken; /* a commit failed with its outcome unknown: reopen first */
+    bool writer_broken; /* a commit failed with its outcome unknown: reopen and settle first */
+    stele__turnstile *turnstile; /* NULL: no fair turns here */
+    bool in_line;
     stele__database *transferrer;
     uint32_t transfer_at_pages;
+    stele__anchor *anchor;
+    int64_t anchored_at_us;
+    bool no_drain; /* for the control of a test */
 };
 
 struct stele_transaction {
@@ -100,21 +155,28 @@ uintptr_t stele__thread_id(void);
 /* --- Writing --- */
 
 /*
- * Take the writer's turn and begin. MISUSE when this thread has a transaction open; READ_ONLY,
- * CLOSED, BUSY, ... On failure there is nothing to end.
+ * Take the writer's turn and begin. `wait` may be NULL. MISUSE when this thread has a transaction
+ * open; READ_ONLY, CLOSED, CANCELLED, BUSY, ... On failure there is nothing to end.
  */
-stele_status stele__write_begin(stele_store *store, stele__connection **connection_out);
+stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
+                                stele__connection **connection_out);
 /* Everything or nothing; see stele__database_commit(). */
 stele_status stele__write_commit(stele_store *store);
-/* Roll back what was not committed, move the WAL when it is long, pass the turn on. */
+/* Roll back what was not committed, pass the turn on, move the WAL when it is long. */
 void stele__write_end(stele_store *store);
 /* A statement that changes the file ran. */
 void stele__connection_touch(stele__connection *connection);
 
 /* --- Reading --- */
 
-/* A connection with a read transaction begun: one snapshot. On failure nothing to end. */
-stele_status stele__read_begin(stele_store *store, stele__connection **connection_out);
+/*
+ * A connection with a read transaction begun: one snapshot. `wait` limits the waiting for it (NULL:
+ * by busy_timeout_ms) and what is then done on it (NULL: not at all). On failure nothing to end.
+ */
+stele_status stele__read_begin(stele_store *store, const stele_wait *wait,
+                               stele__connection **connection_out);
+/* The same, whatever has become of the schema: for those who tell what is wrong with a file. */
+stele_status stele__read_begin_to_check(stele_store *store, stele__connection **connection_out);
 void stele__read_end(stele_store *store, stele__connection *connection);
 
 /* --- Inside a transaction --- */
@@ -132,15 +194,50 @@ void stele__transaction_release(stele_transaction *transaction);
 
 /* --- Between the files of this area --- */
 
-/* The writer's turn without a transaction. CLOSED; otherwise pass it on. */
-stele_status stele__turn_take(stele_store *store);
+/* turn.c. The writer's turn without a transaction; pass it on afterwards. MISUSE, CLOSED,
+ * CANCELLED, BUSY. A patience without `closing` also gets it while the store closes. */
+stele_status stele__turn_take(stele_store *store, stele__patience *patience);
 void stele__turn_pass(stele_store *store);
+/* With the mutex held. */
+void stele__turn_pass_locked(stele_store *store);
+void stele__waiter_join(stele_store *store, stele__waiter *waiter);
+void stele__waiter_leave(stele_store *store, stele__waiter *waiter);
+void stele__waiters_wake(stele_store *store);
+/* The write lock of the file, on the writer connection, in line with other processes. BUSY, ... */
+stele_status stele__file_lock(stele_store *store, stele__patience *patience);
+/* Give up the place in line; the transaction is over. */
+void stele__file_unlock(stele_store *store);
+
+/* writer.c. With the turn held: begin and end a transaction, without passing the turn on. */
+stele_status stele__write_begin_held(stele_store *store, stele__patience *patience,
+                                     stele__connection **connection_out);
+void stele__write_end_held(stele_store *store);
+/* Undo what the open transaction has done, and end it. Keeps the error text. */
+void stele__write_abort(stele_store *store);
+/* READ_ONLY when nothing may be written here. */
+stele_status stele__write_check(const stele_store *store);
+/* After a commit of unknown outcome: a new connection, and the outcome settled. */
+stele_status stele__write_mend(stele_store *store, stele__patience *patience);
+/* Compare the schema whenever a statement on it turns out to be of another one. */
+void stele__connection_guard_schema(stele_store *store, stele__connection *connection);
+
+/* transfer.c. The turn is held and no transaction open. */
+stele_status stele__transfer_guarded(stele_store *store, stele__patience *patience,
+                                     uint32_t *left_out);
+/* After a commit: note that the WAL is long. With the turn held. */
+void stele__transfer_consider(stele_store *store);
+/* Without the turn: do what was noted, if nobody else does. Keeps the error text. */
+void stele__transfer_if_wanted(stele_store *store);
+
+/* maintenance.c. OK or NO_MEMORY. */
+stele_status stele__maintenance_start(stele_store *store);
+void stele__maintenance_stop(stele_store *store);
+/* Tell it that there is something to do. With the mutex held. */
+void stele__maintenance_wake(stele_store *store);
 
 /* Open a connection with the store's settings. */
 stele_status stele__store_connect(stele_store *store, bool reader, stele__database **database_out);
 void stele__connection_dispose(stele_store *store, stele__connection *connection);
-/* Move the WAL under the guard; the turn is held and no transaction open. */
-stele_status stele__store_transfer_guarded(stele_store *store, uint32_t *left_out);
 /* The outcome of a commit that can be done again without harm: unknown is a plain failure. */
 stele_status stele__settle_outcome(stele_status status);
 /* What every file holds in `meta` and `epochs` from its birth. Inside a transaction. */
@@ -151,8 +248,11 @@ stele_status stele__meta_load(stele_store *store, stele__database *database);
 int64_t stele__meta_checksum(const char *key, const char *value);
 int64_t stele__epoch_checksum(int64_t id, const char *epoch, int64_t starts_after,
                               int64_t started_at);
+/* One durable commit of our own: what an earlier one of unknown outcome left is now there or gone
+ * for good. */
+stele_status stele__meta_settle(stele_store *store, stele__patience *patience);
 /* Before the first write with relaxed durability: note durably that power loss may cost us. */
-stele_status stele__meta_mark_dirty(stele_store *store);
+stele_status stele__meta_mark_dirty(stele_store *store, stele__patience *patience);
 /* At a clean close: the file is whole again. */
 void stele__meta_clear_dirty(stele_store *store);
 

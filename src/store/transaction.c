@@ -6,9 +6,16 @@
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/platform.h"
+#include "sqlite/authorizer.h"
 #include "store/store.h"
 
 stele_status stele_transaction_begin(stele_store *store, stele_transaction **transaction_out)
+{
+    return stele_transaction_begin_wait(store, NULL, transaction_out);
+}
+
+stele_status stele_transaction_begin_wait(stele_store *store, const stele_wait *wait,
+                                          stele_transaction **transaction_out)
 {
     if (transaction_out == NULL)
         return stele__fail(STELE_MISUSE, "transaction_out is NULL");
@@ -22,7 +29,7 @@ stele_status stele_transaction_begin(stele_store *store, stele_transaction **tra
     if (transaction == NULL)
         status = stele__fail(STELE_NO_MEMORY, "no memory for a transaction");
     else
-        status = stele__write_begin(store, &connection);
+        status = stele__write_begin(store, wait, &connection);
     if (status == STELE_OK) {
         transaction->store = store;
         transaction->thread = stele__thread_id();
@@ -65,14 +72,18 @@ stele_status stele__transaction_enter(stele_transaction *transaction,
         stele__store_leave(store);
         return status;
     }
-    if (transaction->lent)
+    if (transaction->lent) {
         store->writer.revision++;
+        stele__authorizer_arm(store->writer.database, false);
+    }
     *connection_out = &store->writer;
     return STELE_OK;
 }
 
 void stele__transaction_leave(stele_transaction *transaction)
 {
+    if (transaction->lent && !transaction->over)
+        stele__authorizer_arm(transaction->store->writer.database, true);
     stele__store_leave(transaction->store);
 }
 
@@ -113,8 +124,17 @@ static void finish_transaction(stele_transaction *transaction)
     transaction->over = true;
     store->transaction = NULL;
     atomic_store(&store->writer_thread, 0);
+    if (transaction->lent)
+        stele__authorizer_arm(store->writer.database, false);
     stele__write_end(store);
     stele__transaction_release(transaction);
+}
+
+/* The user's SQL may have made what hangs on our tables, such as a foreign key. */
+static stele_status check_lent_schema(stele__connection *connection)
+{
+    stele_status status = connection->database->schema_moved(connection);
+    return status == STELE_CORRUPT ? stele__fail_within(STELE_MISUSE, "can't commit") : status;
 }
 
 stele_status stele_transaction_commit(stele_transaction *transaction)
@@ -124,7 +144,10 @@ stele_status stele_transaction_commit(stele_transaction *transaction)
     if (status != STELE_OK)
         return status;
 
-    status = stele__write_commit(transaction->store);
+    if (transaction->lent)
+        status = check_lent_schema(connection);
+    if (status == STELE_OK)
+        status = stele__write_commit(transaction->store);
     finish_transaction(transaction);
     stele__transaction_leave(transaction);
     return status;

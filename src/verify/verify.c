@@ -112,7 +112,7 @@ stele_status stele_store_digest(stele_store *store, char digest_out[17])
         return status;
     stele__connection *connection = NULL;
     uint64_t hash = 0;
-    status = stele__read_begin(store, &connection);
+    status = stele__read_begin_to_check(store, &connection);
     if (status == STELE_OK) {
         status = stele__eventstore_digest(connection->database, &hash);
         stele__read_end(store, connection);

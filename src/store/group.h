@@ -1,0 +1,95 @@
+/*
+ * Group commit: writes that wait at the same time share one transaction.
+ *
+ * A request is judged and written by a function of its area. Who has the writer's turn leads: it
+ * takes what is queued, its own request among it, applies one after the other, and commits. No
+ * verdict is told before the COMMIT, refusals included, since they may rest on a neighbour's rows.
+ * When the group fails, it is rolled back and its requests are run one at a time.
+ */
+#ifndef STELE_STORE_GROUP_H
+#define STELE_STORE_GROUP_H
+
+#include "base/failure.h"
+#include "store/store.h"
+
+typedef struct stele__request {
+    /* Judge and write inside a transaction. A refusal has written nothing (`*changed_out` false); a
+     * failure with it true means that the transaction must not be committed. May run again. */
+    stele_status (*apply)(struct stele__request *request, stele__connection *connection,
+                          bool *changed_out);
+    /* Told of the verdict on the thread that led, without a lock or the turn; may free the request.
+     * NULL: its thread waits in stele__group_run(). */
+    void (*deliver)(struct stele__request *request);
+    stele_store *store;
+    size_t size;     /* bytes, for the bounds */
+    bool repeatable; /* doing it again is harmless: it has a key */
+
+    stele_status status; /* once done */
+    char error[STELE__ERROR_SIZE];
+
+    /* Of the group. */
+    bool queued;
+    bool done;
+    bool changed; /* in the group's transaction */
+    bool unknown; /* a commit that it was in failed so */
+    stele__waiter *waiter;
+    struct stele__request *next;
+} stele__request;
+
+/* What waits, in the order of coming. Guarded by the store's mutex. */
+typedef struct stele__requests {
+    stele__request *first;
+    stele__request **last;
+    size_t count; /* of submissions: those with `deliver` */
+    size_t size;
+    atomic_size_t queued; /* of both kinds; read without the mutex as a hint */
+    uint64_t serial;      /* submissions that ever came */
+    uint64_t settled;     /* submissions that have their verdict */
+    pthread_cond_t room;
+    pthread_cond_t work; /* for the committer */
+    pthread_t committer;
+    bool has_committer;
+    bool stop;
+    /* For those who look. */
+    uint64_t commits;
+    uint64_t requests;
+    uint32_t largest;
+} stele__requests;
+
+/* At opening; and the thread that the options ask for. NO_MEMORY. */
+stele_status stele__group_open(stele_store *store);
+stele_status stele__committer_start(stele_store *store);
+/* At closing, nobody else being inside: everything that was submitted gets its verdict. */
+void stele__group_drain(stele_store *store);
+void stele__group_close(stele_store *store);
+
+/* Write `request`, alone or with others; returns its verdict, and sets the error text. `wait` may
+ * be NULL. */
+stele_status stele__group_run(stele_store *store, stele__request *request, const stele_wait *wait);
+
+/* Queue it, when there is room: `deliver` will be called. */
+stele_status stele__group_submit(stele_store *store, stele__request *request,
+                                 const stele_wait *wait);
+
+/* Until a submitted request is done, leading when nobody does. OK, TIMED_OUT, CANCELLED. The
+ * request must live meanwhile. */
+stele_status stele__group_wait(stele_store *store, stele__request *request,
+                               stele__patience *patience);
+
+/* Until all that was submitted before has its verdict. */
+stele_status stele__group_flush(stele_store *store, const stele_wait *wait);
+
+/* --- Between group.c and submit.c --- */
+
+/* With the mutex held. */
+void stele__group_enqueue(stele__requests *requests, stele__request *request);
+void stele__group_withdraw(stele__requests *requests, stele__request *request);
+/*
+ * The turn is held, and is passed on. `own` is settled whatever happens. When the file can't be
+ * written to and there is no `own`, that is the verdict of all submissions; but `patient` leaves
+ * them where they are if it was only busy. The status is that of beginning.
+ */
+stele_status stele__group_lead(stele_store *store, stele__request *own, stele__patience *patience,
+                               bool patient);
+
+#endif
