@@ -86,7 +86,7 @@ includes = $(call files_with,^ *. *include *[<"]($(1)),$(2))
 
 # A test that keeps to the public headers also runs against the amalgamation.
 # Those of the tool run the same tool either way.
-OUTSIDER_TESTS := $(filter-out $(call includes,[a-z]+/[a-z_]+[.]h",$(TEST_SOURCES)) tests/test_cli%, \
+OUTSIDER_TESTS := $(filter-out $(call includes,[a-z]+/[a-z_]+[.][ch]",$(TEST_SOURCES)) tests/test_cli%, \
     $(TEST_SOURCES))
 THREADED_TESTS := $(call files_with,pthread,$(TEST_SOURCES))
 

@@ -141,6 +141,9 @@ void bench_case_key_layouts(const bench_settings *settings, const bench_workload
 void bench_case_replay(const bench_settings *settings, const bench_workload *workload);
 void bench_case_filters(const bench_settings *settings, const bench_workload *workload);
 void bench_case_loads(const bench_settings *settings, const bench_workload *workload);
+void bench_case_threads(const bench_settings *settings, const bench_workload *workload);
+void bench_case_processes(const bench_settings *settings, const bench_workload *workload);
+void bench_case_wal(const bench_settings *settings, const bench_workload *workload);
 void bench_case_memory(const bench_settings *settings, const bench_workload *workload);
 
 #endif

@@ -17,7 +17,8 @@ static const struct bench_case {
     { "append", bench_case_append },       { "keyed", bench_case_keyed },
     { "replay", bench_case_replay },       { "filters", bench_case_filters },
     { "loads", bench_case_loads },         { "memory", bench_case_memory },
-    { "layouts", bench_case_key_layouts },
+    { "layouts", bench_case_key_layouts }, { "threads", bench_case_threads },
+    { "processes", bench_case_processes }, { "wal", bench_case_wal },
 };
 
 #define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))

@@ -27,9 +27,7 @@ typedef struct stele__statement {
     const char *sql; /* its key: the caller's constant, or `copy` */
     char *copy;
     uint64_t used_at;
-    int bind_result;    /* the first bind that failed */
-    int prepared_count; /* how often SQLite had to prepare it anew */
-    bool stepped;       /* in this use */
+    int bind_result; /* the first bind that failed */
     bool in_use;
 } stele__statement;
 
@@ -46,10 +44,6 @@ typedef struct stele__database {
     bool (*is_ours)(const char *name); /* of the authorizer; NULL until it is installed */
     bool authorizer_armed;
     bool memory;
-    /* Asked when SQLite prepared a statement, since its schema may be another one. */
-    stele_status (*schema_moved)(void *context);
-    void *schema_context;
-    bool schema_checking;
     struct stele__patience *patience; /* of what runs now; NULL: as long as it takes */
     stele_status stopped;             /* what ended it */
 } stele__database;

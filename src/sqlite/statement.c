@@ -56,7 +56,6 @@ static stele_status lend_statement(stele__statement *statement, stele__statement
 {
     statement->in_use = true;
     statement->bind_result = SQLITE_OK;
-    statement->stepped = false;
     statement->used_at = ++statement->database->statement_clock;
     *statement_out = statement;
     return STELE_OK;
@@ -136,39 +135,16 @@ void stele__bind_null(stele__statement *statement, int parameter)
     note_bind(statement, sqlite3_bind_null(statement->handle, parameter));
 }
 
-/* SQLite prepared it for this step, because it was new or because the schema is another one since:
- * is it still a schema of ours? */
-static stele_status ask_about_schema(stele__statement *statement)
-{
-    stele__database *database = statement->database;
-    int count = 1 + sqlite3_stmt_status(statement->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
-    if (count == statement->prepared_count)
-        return STELE_OK;
-    statement->prepared_count = count;
-    if (database->schema_moved == NULL || database->schema_checking)
-        return STELE_OK;
-    database->schema_checking = true;
-    stele_status status = database->schema_moved(database->schema_context);
-    database->schema_checking = false;
-    if (status != STELE_OK)
-        statement->prepared_count = 0; /* ask again next time */
-    return status;
-}
-
 stele_status stele__statement_step(stele__statement *statement)
 {
-    stele__database *database = statement->database;
     if (statement->bind_result != SQLITE_OK)
-        return stele__database_fail(database, statement->bind_result, "can't bind");
-    bool first = !statement->stepped && !sqlite3_get_autocommit(database->handle);
-    statement->stepped = true;
+        return stele__database_fail(statement->database, statement->bind_result, "can't bind");
     int code = sqlite3_step(statement->handle);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return stele__database_fail(database, code, "SQL failed");
-    stele_status status = first ? ask_about_schema(statement) : STELE_OK;
-    if (status != STELE_OK)
-        return status;
-    return code == SQLITE_ROW ? STELE_OK : STELE_DONE;
+    if (code == SQLITE_ROW)
+        return STELE_OK;
+    if (code == SQLITE_DONE)
+        return STELE_DONE;
+    return stele__database_fail(statement->database, code, "SQL failed");
 }
 
 stele_status stele__statement_run(stele__statement *statement)

@@ -199,7 +199,6 @@ static stele_status adopt_connection(stele_store *store, stele__database *databa
         store->writer.database = database;
         store->writer.remembers = true;
         store->writer.data_version = stele__database_data_version(database);
-        stele__connection_guard_schema(store, &store->writer);
         stele__database_limit_wait(database, 0);
         return STELE_OK;
     }
@@ -209,7 +208,6 @@ static stele_status adopt_connection(stele_store *store, stele__database *databa
         return stele__fail(STELE_NO_MEMORY, "no memory for a connection");
     }
     reader->database = database;
-    stele__connection_guard_schema(store, reader);
     store->idle_readers = reader;
     store->reader_count = 1;
     return STELE_OK;

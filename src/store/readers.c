@@ -71,8 +71,6 @@ static stele_status open_reader(stele_store *store, stele__connection **reader_o
     stele_status status = reader == NULL
                               ? stele__fail(STELE_NO_MEMORY, "no memory for a connection")
                               : stele__store_connect(store, true, &reader->database);
-    if (status == STELE_OK)
-        stele__connection_guard_schema(store, reader);
     pthread_mutex_lock(&store->mutex);
     if (status == STELE_OK) {
         register_page(store, reader);
@@ -145,7 +143,7 @@ static stele_status begin_read_in_memory(stele_store *store, stele__patience *pa
     return status;
 }
 
-stele_status stele__read_begin(stele_store *store, const stele_wait *wait,
+static stele_status begin_read(stele_store *store, const stele_wait *wait,
                                stele__connection **connection_out)
 {
     *connection_out = NULL;
@@ -163,25 +161,33 @@ stele_status stele__read_begin(stele_store *store, const stele_wait *wait,
     connection->patience = patience;
     stele__database_watch(connection->database, &connection->patience);
     status = stele__database_begin_read(connection->database);
-    if (status != STELE_OK) {
+    if (status == STELE_OK)
+        *connection_out = connection;
+    else
         stele__read_end(store, connection);
-        return status;
-    }
-    *connection_out = connection;
-    return STELE_OK;
+    return status;
 }
 
 stele_status stele__read_begin_to_check(stele_store *store, stele__connection **connection_out)
 {
-    stele_status status = stele__read_begin(store, NULL, connection_out);
+    return begin_read(store, NULL, connection_out);
+}
+
+stele_status stele__read_begin(stele_store *store, const stele_wait *wait,
+                               stele__connection **connection_out)
+{
+    stele_status status = begin_read(store, wait, connection_out);
     if (status == STELE_OK)
-        (*connection_out)->database->schema_checking = true;
+        status = stele__connection_recheck(store, *connection_out);
+    if (status != STELE_OK && *connection_out != NULL) {
+        stele__read_end(store, *connection_out);
+        *connection_out = NULL;
+    }
     return status;
 }
 
 void stele__read_end(stele_store *store, stele__connection *connection)
 {
-    connection->database->schema_checking = false;
     stele__database_watch(connection->database, NULL);
     stele__database_rollback(connection->database);
     if (connection == &store->writer)

@@ -44,8 +44,7 @@ typedef struct stele__connection {
     /* What changes with each commit (ends, versions) may be kept from one use to the next: only
      * the write connection notices when it can't. */
     bool remembers;
-    struct stele_store *store;
-    uint32_t schema_cookie;   /* of the schema that was last compared */
+    uint32_t schema_cookie;   /* of the schema last found good here; 0 for none */
     stele__patience patience; /* of the read that it is lent for */
     /* In the pool: the page that it is lent for. */
     uint64_t page;
@@ -218,8 +217,8 @@ void stele__write_abort(stele_store *store);
 stele_status stele__write_check(const stele_store *store);
 /* After a commit of unknown outcome: a new connection, and the outcome settled. */
 stele_status stele__write_mend(stele_store *store, stele__patience *patience);
-/* Compare the schema whenever a statement on it turns out to be of another one. */
-void stele__connection_guard_schema(stele_store *store, stele__connection *connection);
+/* Inside a transaction on it: compare the schema when it changed since it was last good here. */
+stele_status stele__connection_recheck(stele_store *store, stele__connection *connection);
 
 /* transfer.c. The turn is held and no transaction open. */
 stele_status stele__transfer_guarded(stele_store *store, stele__patience *patience,

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/platform.h"
 #include "sqlite/authorizer.h"
+#include "store/schema.h"
 #include "store/store.h"
 
 stele_status stele_transaction_begin(stele_store *store, stele_transaction **transaction_out)
@@ -130,11 +131,20 @@ static void finish_transaction(stele_transaction *transaction)
     stele__transaction_release(transaction);
 }
 
-/* The user's SQL may have made what hangs on our tables, such as a foreign key. */
-static stele_status check_lent_schema(stele__connection *connection)
+/* The user's SQL may have made what hangs on our tables in a way that only a look at it tells, such
+ * as a foreign key. What is rolled back after all vouches for no other schema of its number. */
+static stele_status commit_lent(stele_store *store, stele__connection *connection)
 {
-    stele_status status = connection->database->schema_moved(connection);
-    return status == STELE_CORRUPT ? stele__fail_within(STELE_MISUSE, "can't commit") : status;
+    uint32_t cookie = connection->schema_cookie;
+    stele_status status =
+        stele__schema_recheck(connection->database, &cookie, store->options.strict_schema, NULL);
+    if (status == STELE_CORRUPT)
+        return stele__fail_within(STELE_MISUSE, "can't commit");
+    if (status == STELE_OK)
+        status = stele__write_commit(store);
+    if (status == STELE_OK)
+        connection->schema_cookie = cookie;
+    return status;
 }
 
 stele_status stele_transaction_commit(stele_transaction *transaction)
@@ -144,10 +154,8 @@ stele_status stele_transaction_commit(stele_transaction *transaction)
     if (status != STELE_OK)
         return status;
 
-    if (transaction->lent)
-        status = check_lent_schema(connection);
-    if (status == STELE_OK)
-        status = stele__write_commit(transaction->store);
+    stele_store *store = transaction->store;
+    status = transaction->lent ? commit_lent(store, connection) : stele__write_commit(store);
     finish_transaction(transaction);
     stele__transaction_leave(transaction);
     return status;

@@ -17,7 +17,7 @@ static stele_status replace_writer(stele_store *store)
     stele__connection_dispose(store, &store->writer);
     store->writer.database = database;
     store->writer.revision = revision + 1;
-    stele__connection_guard_schema(store, &store->writer);
+    store->writer.schema_cookie = 0;
     return STELE_OK;
 }
 
@@ -41,22 +41,10 @@ stele_status stele__write_mend(stele_store *store, stele__patience *patience)
     return status;
 }
 
-/* SQLite prepared a statement of ours, for the first time or anew: is this still our schema? */
-static stele_status recheck_schema(void *context)
+stele_status stele__connection_recheck(stele_store *store, stele__connection *connection)
 {
-    stele__connection *connection = context;
-    stele_store *store = connection->store;
-    bool foreign = false;
     return stele__schema_recheck(connection->database, &connection->schema_cookie,
-                                 store->options.strict_schema, &foreign);
-}
-
-void stele__connection_guard_schema(stele_store *store, stele__connection *connection)
-{
-    connection->store = store;
-    connection->schema_cookie = 0;
-    connection->database->schema_moved = recheck_schema;
-    connection->database->schema_context = connection;
+                                 store->options.strict_schema, NULL);
 }
 
 /* Another connection has committed: what is remembered of the file may be wrong. Only inside the
@@ -83,6 +71,11 @@ stele_status stele__write_begin_held(stele_store *store, stele__patience *patien
         return status;
     store->writer.changed = false;
     notice_commits(&store->writer);
+    status = stele__connection_recheck(store, &store->writer);
+    if (status != STELE_OK) {
+        stele__write_end_held(store);
+        return status;
+    }
     stele__anchoring_begun(store);
     *connection_out = &store->writer;
     return STELE_OK;
