@@ -58,6 +58,11 @@ stele_status stele__patience_check(stele__patience *patience, const char *what)
     return STELE_OK;
 }
 
+bool stele__patience_is_over(stele_status status)
+{
+    return status == STELE_BUSY || status == STELE_CANCELLED || status == STELE_CLOSED;
+}
+
 int64_t stele__patience_next_check_us(const stele__patience *patience)
 {
     int64_t next = patience->deadline_us;

@@ -28,6 +28,9 @@ stele_status stele__patience_begin(stele__patience *patience, const stele_wait *
  * `what` is waited for. */
 stele_status stele__patience_check(stele__patience *patience, const char *what);
 
+/* Whether `status` is one of these three. */
+bool stele__patience_is_over(stele_status status);
+
 /* Sleep, but no longer than until the deadline, or 20 ms when there is somebody to ask. */
 void stele__patience_sleep(const stele__patience *patience, uint32_t microseconds);
 

@@ -175,9 +175,7 @@ static stele_status save_checkpoint(const stele_store *store, stele__connection 
     if (status >= 0) {
         row.position = position;
         row.epoch = store->epoch;
-        row.saved_at = store->options.clock != NULL
-                           ? store->options.clock(store->options.clock_context)
-                           : stele__clock_now();
+        row.saved_at = stele__store_now(store);
         status = write_checkpoint(connection, name, &row);
     }
     stele__statement_end(statement);

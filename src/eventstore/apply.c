@@ -96,8 +96,7 @@ static stele_status check_other_streams(stele__connection *connection, const ste
 /* The store's clock never goes back by a little; a jump is taken over, and flagged. */
 static int64_t read_store_clock(const stele_store *store, int64_t last, int64_t *flags)
 {
-    int64_t now = store->options.clock != NULL ? store->options.clock(store->options.clock_context)
-                                               : stele__clock_now();
+    int64_t now = stele__store_now(store);
     if (now >= last)
         return now;
     if ((uint64_t)last - (uint64_t)now <= CLOCK_CLAMP_US) /* signed, it could overflow */

@@ -288,7 +288,7 @@ stele_status stele__group_lead(stele_store *store, stele__request *own, stele__p
         request_list group = { 0 };
         stele__connection *connection = NULL;
         status = stele__write_begin_held(store, patience, &connection);
-        bool given_up = status == STELE_BUSY || status == STELE_CANCELLED;
+        bool given_up = stele__patience_is_over(status);
         if (status == STELE_OK) {
             take_group(store, own, &group);
             commit_group(store, connection, &group);

@@ -21,6 +21,16 @@ uintptr_t stele__thread_id(void)
     return (uintptr_t)&mark;
 }
 
+int64_t stele__store_now(const stele_store *store)
+{
+    if (store->options.clock == NULL)
+        return stele__clock_now();
+    const char *outer = stele__callback_begin("the clock");
+    int64_t now = store->options.clock(store->options.clock_context);
+    stele__callback_end(outer);
+    return now;
+}
+
 stele_status stele__store_check(stele_store *store)
 {
     if (store->fork_count != stele__fork_count())

@@ -110,6 +110,7 @@ struct stele_store {
     atomic_uint connection_count; /* open ones, of every kind */
     stele__transfer_counts transfers;
     bool draining;               /* somebody waits for pages to end */
+    atomic_bool transfer_urgent; /* it is beyond the hard threshold */
     atomic_bool transfer_wanted; /* the WAL is long, and nobody has taken it on yet */
     struct stele__maintenance *maintenance;
     stele__completions completions;
@@ -147,6 +148,9 @@ void stele__store_hold(stele_store *store);
 void stele__store_release(stele_store *store);
 /* Without entering: MISUSE after fork(), CLOSED. For calls that touch nothing but their handle. */
 stele_status stele__store_check(stele_store *store);
+
+/* The store's clock: the user's, or the system's. */
+int64_t stele__store_now(const stele_store *store);
 
 /* Names this thread among those alive. */
 uintptr_t stele__thread_id(void);

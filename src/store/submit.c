@@ -106,8 +106,7 @@ static stele_status make_room(stele_store *store, const stele__request *request,
             status = stele__turn_take(store, patience);
             if (status == STELE_OK)
                 status = stele__group_lead(store, NULL, patience, true);
-            if (status != STELE_BUSY && status != STELE_CANCELLED && status != STELE_CLOSED
-                && status != STELE_MISUSE)
+            if (!stele__patience_is_over(status) && status != STELE_MISUSE)
                 status = STELE_OK; /* that was the verdict of those who had waited */
         }
         pthread_mutex_lock(&store->mutex);
@@ -158,7 +157,7 @@ stele_status stele__group_wait(stele_store *store, stele__request *request,
             continue;
         pthread_mutex_unlock(&store->mutex);
         status = stele__group_lead(store, NULL, patience, true);
-        if (status != STELE_BUSY && status != STELE_CANCELLED)
+        if (!stele__patience_is_over(status))
             status = STELE_OK;
         pthread_mutex_lock(&store->mutex);
     }
@@ -181,7 +180,7 @@ stele_status stele__group_flush(stele_store *store, const stele_wait *wait)
         status = stele__turn_take(store, &patience);
         if (status == STELE_OK) {
             status = stele__group_lead(store, NULL, &patience, true);
-            if (status != STELE_BUSY && status != STELE_CANCELLED)
+            if (!stele__patience_is_over(status))
                 status = STELE_OK;
         }
         pthread_mutex_lock(&store->mutex);

@@ -121,6 +121,8 @@ void stele__transfer_consider(stele_store *store)
         return;
     if (pages < soft)
         store->transfer_at_pages = soft;
+    if (store->maintenance != NULL)
+        atomic_store(&store->transfer_urgent, pages >= store->options.wal_hard_pages);
     if (pages >= store->transfer_at_pages && !store->transfer_wanted) {
         pthread_mutex_lock(&store->mutex);
         store->transfer_wanted = true;
@@ -152,8 +154,12 @@ static void transfer_of_own_accord(stele_store *store)
 
 void stele__transfer_if_wanted(stele_store *store)
 {
-    if (store->maintenance != NULL || !atomic_load(&store->transfer_wanted)
-        || !atomic_exchange(&store->transfer_wanted, false))
+    if (!atomic_load(&store->transfer_wanted))
+        return;
+    /* The thread for it does it, unless it can't keep up. */
+    if (store->maintenance != NULL && !atomic_load(&store->transfer_urgent))
+        return;
+    if (!atomic_exchange(&store->transfer_wanted, false))
         return;
     char error[STELE__ERROR_SIZE];
     snprintf(error, sizeof(error), "%s", stele_error_text());

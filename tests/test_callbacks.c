@@ -1,0 +1,355 @@
+/* docs/callbacks.md, cell by cell: what each callback may call, and what it is told otherwise. */
+#include "contract.h"
+
+#include <stele/hooks.h>
+#include <stele/jsonl.h>
+#include <stele/submit.h>
+#include <stele/verify.h>
+
+/* --- What a callback might call --- */
+
+static stele_transaction *open_transaction;
+static stele_store *other;
+
+static stele_status try_append(void)
+{
+    return append_one("account-7", STELE_ANY, "tried", NULL);
+}
+
+static stele_status try_submit(void)
+{
+    stele_event event = make_event("tried", "{}");
+    stele_append append = make_append("account-7", STELE_ANY, &event, 1);
+    stele_ticket *ticket = NULL;
+    stele_status status = stele_store_submit(store, &append, NULL, &ticket);
+    stele_ticket_close(ticket);
+    return status;
+}
+
+static stele_status try_flush(void)
+{
+    return stele_store_flush(store, NULL);
+}
+
+static stele_status try_begin(void)
+{
+    stele_transaction *transaction = NULL;
+    stele_status status = stele_transaction_begin(store, &transaction);
+    stele_transaction_end(transaction);
+    return status;
+}
+
+static stele_status try_head(void)
+{
+    int64_t position = 0;
+    return stele_store_head(store, &position);
+}
+
+static stele_status try_read(void)
+{
+    stele_cursor *cursor = NULL;
+    const stele_record *record = NULL;
+    stele_status status = stele_store_read(store, NULL, &cursor);
+    if (status == STELE_OK)
+        status = stele_cursor_next(cursor, &record);
+    stele_cursor_close(cursor);
+    return status > 0 ? STELE_OK : status;
+}
+
+static stele_status try_describe(void)
+{
+    stele_store_info info = STELE_STORE_INFO_INIT;
+    return stele_store_describe(store, &info);
+}
+
+static stele_status try_transfer(void)
+{
+    return stele_store_transfer(store, NULL, NULL);
+}
+
+static stele_status try_checkpoint(void)
+{
+    return stele_checkpoint_save(store, "reader", 0);
+}
+
+static stele_status try_verify(void)
+{
+    stele_verify *verify = NULL;
+    const stele_check *check = NULL;
+    stele_status status = stele_verify_open(store, &verify);
+    while (status == STELE_OK)
+        status = stele_verify_next(verify, &check);
+    stele_verify_close(verify);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
+static stele_status try_inside(void)
+{
+    if (open_transaction == NULL)
+        return STELE_NOT_FOUND;
+    stele_event event = make_event("tried", "{}");
+    stele_append append = make_append("account-8", STELE_ANY, &event, 1);
+    return stele_transaction_append(open_transaction, &append, NULL);
+}
+
+static stele_status try_other_store(void)
+{
+    return append_to(other, "account-7", STELE_ANY, "tried", NULL);
+}
+
+enum {
+    APPEND,
+    SUBMIT,
+    FLUSH,
+    BEGIN,
+    HEAD,
+    READ,
+    DESCRIBE,
+    TRANSFER,
+    CHECKPOINT,
+    VERIFY,
+    INSIDE,
+    OTHER,
+    ACTIONS
+};
+
+static stele_status (*const actions[ACTIONS])(void) = {
+    try_append,   try_submit,   try_flush,      try_begin,  try_head,   try_read,
+    try_describe, try_transfer, try_checkpoint, try_verify, try_inside, try_other_store,
+};
+
+static stele_status answers[ACTIONS];
+static int call_count;
+
+static void try_all(void)
+{
+    if (call_count++ > 0)
+        return;
+    for (int i = 0; i < ACTIONS; i++)
+        answers[i] = actions[i]();
+}
+
+/* NOT_FOUND stands for a cell that there is none of. */
+static void expect_answers(const stele_status expected[ACTIONS])
+{
+    ck_assert_int_gt(call_count, 0);
+    for (int i = 0; i < ACTIONS; i++)
+        ck_assert_msg(answers[i] == expected[i], "action %d is %s, not %s", i,
+                      stele_status_name(answers[i]), stele_status_name(expected[i]));
+}
+
+#define NONE STELE_NOT_FOUND
+#define NO   STELE_MISUSE
+
+static const stele_status nothing[ACTIONS] = { NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NONE, NO };
+
+static void setup_stores(void)
+{
+    call_count = 0;
+    open_transaction = NULL;
+    other = open_path(test_path("other.db"), NULL);
+}
+
+static void remove_stores(void)
+{
+    stele_store_close(other);
+    close_and_remove();
+}
+
+/* --- The clock --- */
+
+static int64_t clock_that_calls(void *context)
+{
+    (void)context;
+    if (store != NULL)
+        try_all();
+    return 1000000;
+}
+
+START_TEST(clock_may_call_nothing)
+{
+    stele_options options = STELE_OPTIONS_INIT;
+    options.clock = clock_that_calls;
+    store = open_path(store_path(), &options);
+
+    assert_status(append_one("account-1", STELE_ANY, "opened", NULL), STELE_OK);
+
+    expect_answers(nothing);
+    ck_assert_int_eq(head_of(store), 1);
+}
+END_TEST
+
+/* --- Progress of a wait --- */
+
+static int progress_that_calls(void *context)
+{
+    (void)context;
+    try_all();
+    return 1;
+}
+
+START_TEST(progress_of_a_wait_may_call_nothing)
+{
+    stele_wait wait = STELE_WAIT_INIT;
+    wait.progress = progress_that_calls;
+    open_in_file();
+    sqlite3 *foreign = open_raw(store_path());
+    run_raw(foreign, "BEGIN IMMEDIATE");
+    stele_event event = make_event("opened", "{}");
+    stele_append append = make_append("account-1", STELE_ANY, &event, 1);
+    append.wait = &wait;
+
+    assert_status(stele_store_append(store, &append, NULL), STELE_CANCELLED);
+
+    expect_answers(nothing);
+    sqlite3_close(foreign);
+}
+END_TEST
+
+/* --- The verdict --- */
+
+static void verdict_that_calls(void *context, const stele_verdict *verdict)
+{
+    (void)context;
+    ck_assert_int_eq(verdict->status, STELE_OK);
+    try_all();
+}
+
+START_TEST(verdict_may_call_everything)
+{
+    stele_submit submit = STELE_SUBMIT_INIT;
+    submit.callback = verdict_that_calls;
+    open_in_file();
+    stele_event event = make_event("opened", "{}");
+    stele_append append = make_append("account-1", STELE_ANY, &event, 1);
+    assert_status(stele_store_submit(store, &append, &submit, NULL), STELE_OK);
+
+    assert_status(stele_store_flush(store, NULL), STELE_OK);
+
+    const stele_status expected[ACTIONS] = { [INSIDE] = NONE };
+    expect_answers(expected);
+    ck_assert_int_eq(version_of("account-7"), 2);
+}
+END_TEST
+
+/* --- Import --- */
+
+static const char *import_text;
+
+static stele_status read_that_calls(void *context, void *buffer, size_t capacity, size_t *size_out)
+{
+    (void)context;
+    *size_out = strlen(import_text) < capacity ? strlen(import_text) : capacity;
+    memcpy(buffer, import_text, *size_out);
+    import_text += *size_out;
+    try_all();
+    return STELE_OK;
+}
+
+static void reject_that_calls(void *context, uint64_t line, const char *reason)
+{
+    (void)context;
+    (void)line;
+    (void)reason;
+    try_all();
+}
+
+static int import_progress_that_calls(void *context, const stele_imported *so_far)
+{
+    (void)context;
+    (void)so_far;
+    try_all();
+    return 0;
+}
+
+static stele_status read_only_text(void *context, void *buffer, size_t capacity, size_t *size_out)
+{
+    (void)context;
+    *size_out = strlen(import_text) < capacity ? strlen(import_text) : capacity;
+    memcpy(buffer, import_text, *size_out);
+    import_text += *size_out;
+    return STELE_OK;
+}
+
+static void import_with(int callback, bool atomic)
+{
+    stele_import import = STELE_IMPORT_INIT;
+    stele_imported imported;
+    import_text = "{\"stream\":\"a-1\",\"type\":\"t\",\"data\":1}\nnot json\n";
+    import.read = callback == 0 ? read_that_calls : read_only_text;
+    import.reject = callback == 1 ? reject_that_calls : NULL;
+    import.progress = callback == 2 ? import_progress_that_calls : NULL;
+    import.atomic = atomic;
+    stele_store_import(store, &import, &imported);
+}
+
+/* Between its batches an import holds nothing. */
+START_TEST(import_callbacks_may_call_everything)
+{
+    open_in_file();
+
+    import_with(_i, false);
+
+    const stele_status expected[ACTIONS] = { [INSIDE] = NONE };
+    expect_answers(expected);
+}
+END_TEST
+
+/* Inside its one transaction they can't write. */
+START_TEST(callbacks_of_an_atomic_import_may_only_read)
+{
+    open_in_file();
+
+    import_with(_i, true);
+
+    const stele_status expected[ACTIONS] = { [APPEND] = NO,   [FLUSH] = NO,      [BEGIN] = NO,
+                                             [TRANSFER] = NO, [CHECKPOINT] = NO, [INSIDE] = NONE };
+    expect_answers(expected);
+}
+END_TEST
+
+/* --- A function of the user's SQL --- */
+
+static void function_that_calls(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)context;
+    (void)count;
+    (void)values;
+    try_all();
+}
+
+START_TEST(function_of_lent_sql_may_use_the_transaction_and_read)
+{
+    open_in_file();
+    stele_transaction *transaction = begin();
+    open_transaction = transaction;
+    sqlite3 *lent = stele_transaction_sqlite(transaction);
+    ck_assert_int_eq(sqlite3_create_function(lent, "calling", 0, SQLITE_UTF8, NULL,
+                                             function_that_calls, NULL, NULL),
+                     SQLITE_OK);
+
+    ck_assert_int_eq(sqlite3_exec(lent, "SELECT calling()", NULL, NULL, NULL), SQLITE_OK);
+
+    const stele_status expected[ACTIONS] = {
+        [APPEND] = NO, [FLUSH] = NO, [BEGIN] = NO, [TRANSFER] = NO, [CHECKPOINT] = NO
+    };
+    expect_answers(expected);
+    commit_and_end(transaction);
+    ck_assert_int_eq(version_of("account-8"), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("callbacks");
+    TCase *tests = tcase_create("cells");
+    tcase_add_checked_fixture(tests, setup_stores, remove_stores);
+    tcase_add_test(tests, clock_may_call_nothing);
+    tcase_add_test(tests, progress_of_a_wait_may_call_nothing);
+    tcase_add_test(tests, verdict_may_call_everything);
+    tcase_add_loop_test(tests, import_callbacks_may_call_everything, 0, 3);
+    tcase_add_loop_test(tests, callbacks_of_an_atomic_import_may_only_read, 1, 3);
+    tcase_add_test(tests, function_of_lent_sql_may_use_the_transaction_and_read);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
