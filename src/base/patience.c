@@ -11,6 +11,8 @@
 /* How often somebody is asked whether to go on. */
 #define ASK_EVERY_US 20000
 
+#define NOT_YET INT64_MIN
+
 void stele_wait_init(stele_wait *wait)
 {
     *wait = (stele_wait)STELE_WAIT_INIT;
@@ -30,10 +32,15 @@ stele_status stele__patience_begin(stele__patience *patience, const stele_wait *
         patience->progress = taken.progress;
         patience->context = taken.context;
     }
-    patience->deadline_us = INT64_MAX;
-    if (patience->timeout_ms != UINT32_MAX)
-        patience->deadline_us = stele__clock_monotonic_us() + (int64_t)patience->timeout_ms * 1000;
+    patience->deadline_us = patience->timeout_ms == UINT32_MAX ? INT64_MAX : NOT_YET;
     return STELE_OK;
+}
+
+/* The time runs from the first look at it: most calls never wait, and need no clock. */
+static void start_clock(stele__patience *patience, int64_t now_us)
+{
+    if (patience->deadline_us == NOT_YET)
+        patience->deadline_us = now_us + (int64_t)patience->timeout_ms * 1000;
 }
 
 stele_status stele__patience_check(stele__patience *patience, const char *what)
@@ -43,6 +50,7 @@ stele_status stele__patience_check(stele__patience *patience, const char *what)
     if (patience->deadline_us == INT64_MAX && patience->progress == NULL)
         return STELE_OK;
     int64_t now = stele__clock_monotonic_us();
+    start_clock(patience, now);
     if (patience->progress != NULL && now - patience->asked_at_us >= ASK_EVERY_US) {
         patience->asked_at_us = now;
         const char *outer = stele__callback_begin("a progress callback");
@@ -63,8 +71,10 @@ bool stele__patience_is_over(stele_status status)
     return status == STELE_BUSY || status == STELE_CANCELLED || status == STELE_CLOSED;
 }
 
-int64_t stele__patience_next_check_us(const stele__patience *patience)
+int64_t stele__patience_next_check_us(stele__patience *patience)
 {
+    if (patience->deadline_us == NOT_YET)
+        start_clock(patience, stele__clock_monotonic_us());
     int64_t next = patience->deadline_us;
     if (patience->progress != NULL) {
         int64_t ask = patience->asked_at_us + ASK_EVERY_US;
@@ -73,7 +83,7 @@ int64_t stele__patience_next_check_us(const stele__patience *patience)
     return next;
 }
 
-void stele__patience_sleep(const stele__patience *patience, uint32_t microseconds)
+void stele__patience_sleep(stele__patience *patience, uint32_t microseconds)
 {
     int64_t left = stele__patience_next_check_us(patience);
     if (left != INT64_MAX)

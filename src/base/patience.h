@@ -9,7 +9,7 @@
 #include <stele/store.h>
 
 typedef struct stele__patience {
-    int64_t deadline_us; /* on the monotonic clock; INT64_MAX: none */
+    int64_t deadline_us; /* on the monotonic clock, once it runs; INT64_MAX: none */
     uint32_t timeout_ms; /* what it was, for texts */
     int (*progress)(void *context);
     void *context;
@@ -32,9 +32,9 @@ stele_status stele__patience_check(stele__patience *patience, const char *what);
 bool stele__patience_is_over(stele_status status);
 
 /* Sleep, but no longer than until the deadline, or 20 ms when there is somebody to ask. */
-void stele__patience_sleep(const stele__patience *patience, uint32_t microseconds);
+void stele__patience_sleep(stele__patience *patience, uint32_t microseconds);
 
 /* Until when a condition variable on the monotonic clock may wait before the next check. */
-int64_t stele__patience_next_check_us(const stele__patience *patience);
+int64_t stele__patience_next_check_us(stele__patience *patience);
 
 #endif

@@ -47,15 +47,19 @@ stele_status stele__connection_recheck(stele_store *store, stele__connection *co
                                  store->options.strict_schema, NULL);
 }
 
-/* Another connection has committed: what is remembered of the file may be wrong. Only inside the
- * transaction is this the answer of this moment. */
-static void notice_commits(stele__connection *connection)
+/* Another connection has committed: what is remembered of the file may be wrong, and its schema
+ * another one. Only inside the transaction is this the answer of this moment. */
+static stele_status notice_commits(stele_store *store, stele__connection *connection)
 {
     uint32_t data_version = stele__database_data_version(connection->database);
-    if (data_version == connection->data_version)
-        return;
+    if (data_version == connection->data_version && connection->schema_cookie != 0)
+        return STELE_OK;
+    stele_status status = stele__connection_recheck(store, connection);
+    if (status != STELE_OK)
+        return status;
     connection->data_version = data_version;
     connection->revision++;
+    return STELE_OK;
 }
 
 stele_status stele__write_begin_held(stele_store *store, stele__patience *patience,
@@ -70,8 +74,7 @@ stele_status stele__write_begin_held(stele_store *store, stele__patience *patien
     if (status != STELE_OK)
         return status;
     store->writer.changed = false;
-    notice_commits(&store->writer);
-    status = stele__connection_recheck(store, &store->writer);
+    status = notice_commits(store, &store->writer);
     if (status != STELE_OK) {
         stele__write_end_held(store);
         return status;
@@ -125,6 +128,8 @@ stele_status stele__write_commit(stele_store *store)
 
 void stele__write_abort(stele_store *store)
 {
+    if (!store->writer.changed && !stele__database_in_transaction(store->writer.database))
+        return;
     char error[STELE__ERROR_SIZE];
     snprintf(error, sizeof(error), "%s", stele_error_text());
     stele__database_rollback(store->writer.database);
