@@ -27,7 +27,7 @@ sources() {
 feature_macros() {
     echo '#define _POSIX_C_SOURCE 200809L'
     find src -name '*.[ch]' | LC_ALL=C sort | xargs cat |
-        sed -n 's/^# *define  *\(_[A-Z0-9_]*_SOURCE\)\( *[0-9][0-9A-Za-z]*\)\{0,1\}.*$/#define \1\2/p' |
+        sed -n 's/^# *define  *\(_[A-Z0-9_]*_\(SOURCE\|BITS\)\)\( *[0-9][0-9A-Za-z]*\)\{0,1\}.*$/#define \1\3/p' |
         grep -v '_POSIX_C_SOURCE' | LC_ALL=C sort -u
 }
 
@@ -68,7 +68,7 @@ join() { # public|private FILE...
                         continue
                     else if (!(target in printed))
                         print_file(target)
-                } else if (line !~ /^#[ \t]*define[ \t]+_[A-Z0-9_]*_SOURCE/)
+                } else if (line !~ /^#[ \t]*define[ \t]+_[A-Z0-9_]*_(SOURCE|BITS)/)
                     print line
             }
             if (status < 0) {

@@ -38,7 +38,7 @@ static int add_numbers(void *context, int count, char **values, char **names)
 {
     (void)names;
     for (int i = 0; i < count; i++)
-        *(long long *)context += values[i] == NULL ? 0 : atoll(values[i]);
+        *(long long *)context += values[i] == NULL ? 0 : strtoll(values[i], NULL, 10);
     return 0;
 }
 
@@ -100,16 +100,16 @@ static const char *const allowed[] = {
     "CREATE TRIGGER more INSTEAD OF INSERT ON seen BEGIN SELECT 1; END",
     "CREATE TEMP TABLE more(n); INSERT INTO more VALUES(1); DROP TABLE more",
     "CREATE TEMP VIEW more AS SELECT * FROM events; SELECT * FROM more; DROP VIEW more",
-    "CREATE TEMP TRIGGER more AFTER INSERT ON mine BEGIN DELETE FROM other; END;"
-    " INSERT INTO mine(n) VALUES(4); DROP TRIGGER more",
+    ("CREATE TEMP TRIGGER more AFTER INSERT ON mine BEGIN DELETE FROM other; END;"
+     " INSERT INTO mine(n) VALUES(4); DROP TRIGGER more"),
     "CREATE INDEX temp.more ON passing(n); DROP INDEX temp.more",
     "ALTER TABLE mine RENAME TO yours; ALTER TABLE yours ADD COLUMN o",
     "ALTER TABLE mine RENAME COLUMN n TO o",
     "ALTER TABLE mine ADD COLUMN o; ALTER TABLE mine DROP COLUMN o",
-    "CREATE VIRTUAL TABLE words USING fts5(w); INSERT INTO words VALUES('a b');"
-    " SELECT * FROM words WHERE words MATCH 'a'; DELETE FROM words; DROP TABLE words",
-    "CREATE VIRTUAL TABLE words USING fts5(data, content='events', content_rowid='position');"
-    " INSERT INTO words(words) VALUES('rebuild')",
+    ("CREATE VIRTUAL TABLE words USING fts5(w); INSERT INTO words VALUES('a b');"
+     " SELECT * FROM words WHERE words MATCH 'a'; DELETE FROM words; DROP TABLE words"),
+    ("CREATE VIRTUAL TABLE words USING fts5(data, content='events', content_rowid='position');"
+     " INSERT INTO words(words) VALUES('rebuild')"),
     "ANALYZE",
     "ANALYZE mine",
     "EXPLAIN QUERY PLAN SELECT * FROM events",
@@ -162,8 +162,8 @@ static const char *const denied[] = {
     "DELETE FROM epochs RETURNING id",
     "EXPLAIN DELETE FROM events",
     "INSERT INTO log(position) VALUES(1)",
-    "CREATE TEMP TRIGGER more AFTER INSERT ON mine BEGIN DELETE FROM events; END;"
-    " INSERT INTO mine(n) VALUES(4)",
+    ("CREATE TEMP TRIGGER more AFTER INSERT ON mine BEGIN DELETE FROM events; END;"
+     " INSERT INTO mine(n) VALUES(4)"),
     /* Changing or dropping ours. */
     "DROP TABLE parked",
     "DROP TABLE IF EXISTS main.Events",
@@ -260,8 +260,8 @@ static const char *const impossible[] = {
     "CREATE TEMP VIEW x AS SELECT 1 AS n; ALTER TABLE x RENAME TO events",
     "ALTER TABLE mine RENAME TO events",
     "ALTER TABLE mine RENAME TO state_newest",
-    "CREATE TEMP VIEW more AS SELECT 1 AS n; CREATE TEMP TRIGGER m INSTEAD OF INSERT ON more"
-    " BEGIN UPDATE events SET data = 'x'; END; INSERT INTO more VALUES(1)",
+    ("CREATE TEMP VIEW more AS SELECT 1 AS n; CREATE TEMP TRIGGER m INSTEAD OF INSERT ON more"
+     " BEGIN UPDATE events SET data = 'x'; END; INSERT INTO more VALUES(1)"),
     "VACUUM",
     "VACUUM INTO 'more.db'",
 };

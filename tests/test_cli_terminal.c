@@ -335,7 +335,7 @@ START_TEST(init_where_nothing_can_be_created_fails)
     const ran *result = OBEDIENT("-s", test_path("guarded/other.db"), "init");
     if (result->code == 97)
         skip_test("root can't give up its privileges here");
-    assert_refused(result, 1, "other.db");
+    assert_refused(result, 7, "other.db");
     ck_assert_int_eq(chmod(test_path("guarded"), 0700), 0);
 }
 END_TEST

@@ -255,9 +255,7 @@ END_TEST
 START_TEST(shares_are_the_same_beside_one_of_relaxed_durability)
 {
     append_together("store, one relaxed", 4, 1, (const discipline *[]){ &relaxed });
-    (void)uneven("store, with the relaxed one", 5);
-    ck_assert_int_lt(shared->entrants[4].commits, SHARE_LIMIT * shared->entrants[0].commits);
-    ck_assert_int_lt(shared->entrants[0].commits, SHARE_LIMIT * shared->entrants[4].commits);
+    ck_assert(uneven("store, with the relaxed one", 5) < SHARE_LIMIT);
 }
 END_TEST
 

@@ -5,6 +5,8 @@
  */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
+#include "base/turnstile.h"
+
 #include "contract.h"
 
 #include <fcntl.h>

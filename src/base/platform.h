@@ -23,6 +23,16 @@ typedef struct stele__file_facts {
  */
 stele_status stele__resolve_path(const char *path, char **resolved_out);
 
+/*
+ * The name of the filesystem under `path` (absolute; need not exist yet) when it may be shared
+ * with other hosts; NULL for a local one, and when it can't be told. Borrowed for ever.
+ */
+const char *stele__network_filesystem(const char *path);
+/* The same by the number that Linux gives the kind. */
+const char *stele__filesystem_name(uint64_t magic);
+/* Asks the system for that number, 0 for no answer; tests put another in its place. */
+extern uint64_t (*stele__ask_filesystem)(const char *path);
+
 /* Never opens the file: closing it again would drop SQLite's locks. OK or IO. */
 stele_status stele__look_at_file(const char *path, stele__file_facts *facts_out);
 

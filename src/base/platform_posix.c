@@ -103,6 +103,9 @@ stele_status stele__create_file(const char *path)
     if (descriptor < 0) {
         if (errno == EEXIST)
             return STELE_OK;
+        if (errno == EACCES || errno == EPERM)
+            return stele__fail(STELE_READ_ONLY, "can't create '%s': its folder may not be written",
+                               path);
         return fail_with_errno(errno, "create", path);
     }
     /* The umask may take bits away from a mode, never add any; still, say what is meant. */

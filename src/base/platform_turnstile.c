@@ -27,9 +27,11 @@
 /* The last byte that can be locked, whatever the size of the system's offsets. */
 #define TICKET_MAX ((sizeof(off_t) < 8 ? INT64_C(0x7fffffff) : INT64_MAX) - TICKETS_AT)
 
-#define ATTEMPTS_MAX  1000
-#define TURN_PAUSE_US 50
-#define PAUSES_MAX    20
+#define ATTEMPTS_MAX 1000
+
+/* For each place that we stand behind, up to 20. Less costs more processor time than it gains. */
+#define PLACE_PAUSE_US 50
+#define PLACES_MAX     20
 
 struct stele__turnstile {
     int descriptor;
@@ -61,8 +63,9 @@ static bool set_lock(const stele__turnstile *turnstile, short type, int64_t at)
 }
 
 /*
- * Any lock of another between two tickets. Answers whether there is one, and which: several bytes
- * in one lock are none of ours, but must not keep us searching.
+ * Any lock of another from ticket `from` to ticket `to`: whether there is one, and which part of
+ * that it covers. Of one that covers more than a byte, none is a ticket; it must not keep us
+ * searching byte after byte.
  */
 static bool find_ticket(const stele__turnstile *turnstile, int64_t from, int64_t to,
                         int64_t *first_out, int64_t *last_out)
@@ -79,6 +82,28 @@ static bool find_ticket(const stele__turnstile *turnstile, int64_t from, int64_t
     return true;
 }
 
+static stele_status open_line_file(const char *path, int *descriptor_out)
+{
+    /* NONBLOCK for what is no file at all. */
+    const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    *descriptor_out = open(path, flags);
+    if (*descriptor_out < 0 && errno == ENOENT) {
+        stele_status status = stele__create_file(path);
+        if (status != STELE_OK)
+            return status;
+        *descriptor_out = open(path, flags);
+    }
+    struct stat facts;
+    if (*descriptor_out < 0 || fstat(*descriptor_out, &facts) != 0)
+        return fail_to_open(path, errno);
+    if (!S_ISREG(facts.st_mode))
+        return stele__fail(STELE_IO, "can't keep a line at '%s': not a file", path);
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+    if (fcntl(*descriptor_out, F_OFD_GETLK, &lock) != 0)
+        return fail_to_open(path, errno);
+    return STELE_OK;
+}
+
 stele_status stele__turnstile_open(const char *path, stele__turnstile **turnstile_out)
 {
     *turnstile_out = NULL;
@@ -87,26 +112,7 @@ stele_status stele__turnstile_open(const char *path, stele__turnstile **turnstil
         return stele__fail(STELE_NO_MEMORY, "no memory for a turnstile");
     stele__fork_watch();
     *turnstile = (stele__turnstile){ .fork_count = stele__fork_count() };
-
-    /* NONBLOCK for what is no file at all. */
-    const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    stele_status status = STELE_OK;
-    struct stat facts;
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-    turnstile->descriptor = open(path, flags);
-    if (turnstile->descriptor < 0 && errno == ENOENT) {
-        status = stele__create_file(path);
-        if (status == STELE_OK)
-            turnstile->descriptor = open(path, flags);
-    }
-    if (status == STELE_OK
-        && (turnstile->descriptor < 0 || fstat(turnstile->descriptor, &facts) != 0))
-        status = fail_to_open(path, errno);
-    else if (status == STELE_OK && !S_ISREG(facts.st_mode))
-        status = stele__fail(STELE_IO, "can't keep a line at '%s': not a file", path);
-    else if (status == STELE_OK && fcntl(turnstile->descriptor, F_OFD_GETLK, &lock) != 0)
-        status = fail_to_open(path, errno);
-
+    stele_status status = open_line_file(path, &turnstile->descriptor);
     if (status != STELE_OK)
         stele__turnstile_close(turnstile);
     else
@@ -118,7 +124,7 @@ void stele__turnstile_close(stele__turnstile *turnstile)
 {
     if (turnstile == NULL)
         return;
-    /* Said, since another process may have been given the open file, and keeps it open. */
+    /* Closing alone would not do it while a child of ours still has the file open. */
     stele__turnstile_leave(turnstile);
     if (turnstile->descriptor >= 0)
         close(turnstile->descriptor);
@@ -169,13 +175,13 @@ bool stele__turnstile_is_our_turn(stele__turnstile *turnstile, uint32_t *pause_u
     int64_t first = turnstile->ticket, last = 0;
     if (was_forked(turnstile))
         return true;
-    /* The system names any of those before us: go down to the first one. */
+    /* The system names any one of those before us: go down to the first. */
     while (first > 1 && find_ticket(turnstile, 1, first - 1, &first, &last))
         *ahead_out = first;
     if (*ahead_out == 0)
         return true;
     int64_t distance = turnstile->ticket - *ahead_out;
-    *pause_us_out = TURN_PAUSE_US * (uint32_t)(distance < PAUSES_MAX ? distance : PAUSES_MAX);
+    *pause_us_out = PLACE_PAUSE_US * (uint32_t)(distance < PLACES_MAX ? distance : PLACES_MAX);
     return false;
 }
 

@@ -79,7 +79,8 @@ stele_status stele__store_connect(stele_store *store, bool reader, stele__databa
     return status;
 }
 
-/* The size of what lies at `path` + `suffix`; 0 when nothing does. */
+/* The size of what lies at `path` + `suffix`; 0 when nothing does. A pipe there would make SQLite
+ * wait for ever. */
 static stele_status measure_beside(const char *path, const char *suffix, int64_t *size_out)
 {
     *size_out = 0;
@@ -90,10 +91,28 @@ static stele_status measure_beside(const char *path, const char *suffix, int64_t
     snprintf(beside, size, "%s%s", path, suffix);
     stele__file_facts facts;
     stele_status status = stele__look_at_file(beside, &facts);
+    if (status == STELE_OK && facts.exists && !facts.regular)
+        status = stele__fail(STELE_MISUSE, "'%s' is %s, not a regular file", beside,
+                             facts.link ? "a link" : "something else");
     if (status == STELE_OK && facts.exists)
         *size_out = facts.size;
     stele__free(beside);
     return status;
+}
+
+/* WAL keeps its index in memory that the processes of one host share. Nothing to share, nothing to
+ * refuse: an immutable file is only read. */
+static stele_status refuse_network(const stele_store *store)
+{
+    if (store->options.network_filesystem || store->options.immutable)
+        return STELE_OK;
+    const char *name = stele__network_filesystem(store->path);
+    if (name == NULL)
+        return STELE_OK;
+    return stele__fail(STELE_UNSUPPORTED,
+                       "'%s' lies on %s: two hosts would damage it (when only one ever uses it, set"
+                       " `network_filesystem`)",
+                       store->path, name);
 }
 
 /* Look at the file before SQLite does, and create it when it may be. */
@@ -102,8 +121,13 @@ static stele_status prepare_path(stele_store *store)
     const stele_options *options = &store->options;
     stele__file_facts facts;
     int64_t wal_size = 0;
+    int64_t ignored = 0;
     /* The WAL first: another process that creates the file makes it before its WAL. */
     stele_status status = measure_beside(store->path, "-wal", &wal_size);
+    if (status == STELE_OK)
+        status = measure_beside(store->path, "-shm", &ignored);
+    if (status == STELE_OK)
+        status = measure_beside(store->path, "-journal", &ignored);
     if (status == STELE_OK)
         status = stele__look_at_file(store->path, &facts);
     if (status != STELE_OK)
@@ -137,6 +161,19 @@ static stele_status prepare_path(stele_store *store)
     return stele__create_file(store->path);
 }
 
+/* Whoever made them may count on them. */
+static stele_status warn_of_silenced(const stele_store *store, stele__database *database)
+{
+    int64_t count = 0;
+    stele_status status = stele__schema_count_silenced(database, &count);
+    if (status == STELE_OK && count > 0)
+        stele__log(STELE_LOG_WARNING,
+                   "'%s' has %" PRId64 " trigger(s) or view(s) of others: they don't run on"
+                   " connections of the store",
+                   store->path, count);
+    return status;
+}
+
 /* A fresh file gets our tables; an old one is compared with them. */
 static stele_status settle_file(stele_store *store, stele__database *database,
                                 const stele__database_options *settings)
@@ -164,6 +201,8 @@ static stele_status settle_file(stele_store *store, stele__database *database,
         status = stele__schema_migrate(database);
     if (status == STELE_OK && fresh)
         status = stele__schema_compare(database, strict, &store->foreign_objects);
+    if (status == STELE_OK && store->foreign_objects)
+        status = warn_of_silenced(store, database);
     if (status == STELE_OK)
         status = stele__meta_load(store, database);
     return status;
@@ -176,7 +215,8 @@ static stele_status open_first_connection(stele_store *store, stele__database **
     stele_status status = stele__database_open(store->path, &settings, database_out);
     if (status == STELE_OK)
         status = stele__authorizer_install(*database_out, stele__schema_is_ours);
-    if (status == STELE_OK)
+    bool opened = status == STELE_OK;
+    if (opened)
         status = settle_file(store, *database_out, &settings);
     if (status == STELE_OK)
         return STELE_OK;
@@ -185,7 +225,7 @@ static stele_status open_first_connection(stele_store *store, stele__database **
     status = stele__fail_within(status, "can't open '%s'", store->path);
     /* SQLite can't make the -shm that reading a WAL database needs. */
     if (store->options.read_only && !store->options.immutable
-        && (status == STELE_IO || status == STELE_READ_ONLY))
+        && ((opened && status == STELE_IO) || status == STELE_READ_ONLY))
         return stele__fail_within(STELE_UNSUPPORTED,
                                   "reading needs a writable folder, or `immutable` when nobody"
                                   " writes");
@@ -226,7 +266,9 @@ static stele_status open_resolved(stele_store *store)
                            "this process was forked while a store was open: fork before opening"
                            " any, or exec");
     pthread_mutex_lock(&create_mutex);
-    status = prepare_path(store);
+    status = refuse_network(store);
+    if (status == STELE_OK)
+        status = prepare_path(store);
     if (status == STELE_OK)
         status = stele__anchoring_judge_wal(store->path);
     if (status == STELE_OK)

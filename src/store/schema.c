@@ -282,6 +282,7 @@ bool stele__schema_is_ours(const char *name)
 /* A row of sqlite_schema. `sql` is NULL for the indexes behind UNIQUE and PRIMARY KEY. */
 typedef struct schema_row {
     const char *type, *name, *table, *sql;
+    int64_t root_page; /* 0 for a view */
 } schema_row;
 
 /* SQLite's own: statistics, the sequence of a user's AUTOINCREMENT, indexes behind UNIQUE. */
@@ -327,9 +328,20 @@ static stele_status refuse_foreign_keys(stele__database *database)
 static stele_status refuse_shared_pages(stele__database *database)
 {
     return refuse_pairs(database,
-                        "SELECT max(name), min(name) FROM sqlite_schema WHERE rootpage > 0"
+                        "SELECT max(name), min(name) FROM (SELECT name, rootpage FROM sqlite_schema"
+                        " UNION ALL SELECT 'sqlite_schema', 1) WHERE rootpage > 0"
                         " GROUP BY rootpage HAVING count(*) > 1",
                         false, "the schema puts", "into the pages of");
+}
+
+/* The index behind a UNIQUE of ours has no SQL to compare, but has to be there. */
+static stele_status refuse_lost_indexes(stele__database *database)
+{
+    return refuse_pairs(database,
+                        "SELECT i.name, s.name FROM sqlite_schema s, pragma_index_list(s.name) i"
+                        " WHERE s.type = 'table' AND i.origin = 'u' AND NOT EXISTS (SELECT 1 FROM"
+                        " sqlite_schema x WHERE x.name = i.name AND x.rootpage > 0)",
+                        true, "the schema lacks the index", "of our table");
 }
 
 /* One row of sqlite_schema: ours as it should be, SQLite's own, or somebody else's. Marks what it
@@ -341,8 +353,9 @@ static stele_status judge_object(const schema_row *row, bool strict, bool found[
     if (place < OBJECT_COUNT) {
         const struct schema_object *object = &schema_objects[place];
         found[place] = true;
+        bool has_pages = strcmp(object->type, "view") == 0 || row->root_page > 1;
         if (strcmp(object->type, row->type) == 0 && row->sql != NULL
-            && strcmp(object->sql, row->sql) == 0)
+            && strcmp(object->sql, row->sql) == 0 && has_pages)
             return STELE_OK;
         return stele__fail(STELE_CORRUPT, "the %s '%s' of the schema was changed", row->type,
                            row->name);
@@ -364,7 +377,7 @@ static stele_status judge_objects(stele__database *database, bool strict, bool f
 {
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
-        database, "SELECT type, name, tbl_name, sql FROM sqlite_schema", &statement);
+        database, "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema", &statement);
     if (status != STELE_OK)
         return status;
     while ((status = stele__statement_step(statement)) == STELE_OK) {
@@ -373,6 +386,7 @@ static stele_status judge_objects(stele__database *database, bool strict, bool f
             .name = stele__column_text(statement, 1),
             .table = stele__column_text(statement, 2),
             .sql = stele__column_text(statement, 3),
+            .root_page = stele__column_number(statement, 4),
         };
         if (row.type == NULL || row.name == NULL || row.table == NULL)
             status = stele__fail(STELE_CORRUPT, "the schema has a row without a name");
@@ -397,8 +411,18 @@ stele_status stele__schema_compare(stele__database *database, bool strict, bool 
     if (status == STELE_OK)
         status = refuse_shared_pages(database);
     if (status == STELE_OK)
+        status = refuse_lost_indexes(database);
+    if (status == STELE_OK)
         status = refuse_foreign_keys(database);
     return status;
+}
+
+stele_status stele__schema_count_silenced(stele__database *database, int64_t *count_out)
+{
+    return stele__database_number(database,
+                                  "SELECT count(*) FROM sqlite_schema"
+                                  " WHERE type IN ('trigger', 'view') AND name <> 'log'",
+                                  count_out);
 }
 
 /* The number of the schema, which each change of it moves; 0 is never that of a store. */

@@ -39,6 +39,9 @@ stele_status stele__schema_compare(stele__database *database, bool strict, bool 
 stele_status stele__schema_recheck(stele__database *database, uint32_t *cookie, bool strict,
                                    bool *foreign_out);
 
+/* Triggers and views that are not ours, and so do nothing on our connections. */
+stele_status stele__schema_count_silenced(stele__database *database, int64_t *count_out);
+
 /* Whether a table, index or view of this name is ours; SQLite's way of comparing names. */
 bool stele__schema_is_ours(const char *name);
 
