@@ -29,6 +29,15 @@ bool stele__sqlite_has_wal_reset_bug(void)
     return !(version >= 3044006 && version < 3045000) && !(version >= 3050007 && version < 3051000);
 }
 
+static stele_status status_of_io_error(int code)
+{
+    switch (code) {
+    case SQLITE_IOERR_NOMEM: return STELE_NO_MEMORY;
+    case SQLITE_IOERR_SHMSIZE: return STELE_FULL; /* not a block left for the -shm */
+    default: return STELE_IO;
+    }
+}
+
 static stele_status status_of_code(int code)
 {
     switch (code & 0xff) {
@@ -40,7 +49,7 @@ static stele_status status_of_code(int code)
     case SQLITE_TOOBIG: return STELE_TOO_LARGE;
     case SQLITE_INTERRUPT: return STELE_CANCELLED;
     case SQLITE_AUTH: return STELE_MISUSE;
-    case SQLITE_IOERR: return code == SQLITE_IOERR_NOMEM ? STELE_NO_MEMORY : STELE_IO;
+    case SQLITE_IOERR: return status_of_io_error(code);
     case SQLITE_CANTOPEN: return STELE_IO;
     /* Our statements are right for our schema: what doesn't fit them is a damaged file. */
     case SQLITE_CORRUPT:

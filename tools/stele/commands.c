@@ -205,6 +205,17 @@ const command commands[] = {
       .examples = { "stele verify", "stele verify --digest",
                     "stele verify -o json | jq '.rows[] | select(.ok | not)'" },
       .run = run_verify },
+    { .name = "doctor",
+      .forms = { "" },
+      .effect = IMPACT_LOOK,
+      .what = "look at what surrounds the store: SQLite, anchor, WAL, foreign objects",
+      .details = "Exit code 6 when acknowledged events were lost: an old copy of the file, or one\n"
+                 "without its WAL. Such a store is only read, until --accept-loss begins a new\n"
+                 "epoch where the log ends now.\n",
+      .options = { { .name = "accept-loss", .what = "go on without the events that were lost" } },
+      .examples = { "stele doctor", "stele doctor -o json | jq '.rows[] | select(.ok | not)'",
+                    "stele doctor --accept-loss" },
+      .run = run_doctor },
     { .name = "version",
       .forms = { "" },
       .what = "print the version",

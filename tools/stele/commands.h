@@ -70,6 +70,7 @@ exit_code run_types(tool *of);
 exit_code run_import(tool *of);
 exit_code run_export(tool *of);
 exit_code run_verify(tool *of);
+exit_code run_doctor(tool *of);
 exit_code run_version(tool *of);
 exit_code run_help(tool *of);
 exit_code run_completion(tool *of);
