@@ -78,6 +78,8 @@ EXAMPLE_SOURCES := $(sort $(wildcard examples/*.c))
 SAMPLE_SOURCES := $(sort $(wildcard docs/samples/*.c))
 BENCH_SOURCES := $(sort $(wildcard bench/*.c))
 TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
+# What the tests of power cuts share.
+CRASH_SOURCES := $(sort $(wildcard tests/crash/*.c))
 HELPER_SOURCES := $(sort $(filter-out $(TEST_SOURCES) tests/support.c,$(wildcard tests/*.c)))
 MAN_PAGES := $(sort $(wildcard docs/man/*.[1-8]))
 
@@ -89,6 +91,8 @@ includes = $(call files_with,^ *. *include *[<"]($(1)),$(2))
 OUTSIDER_TESTS := $(filter-out $(call includes,[a-z]+/[a-z_]+[.][ch]",$(TEST_SOURCES)) tests/test_cli%, \
     $(TEST_SOURCES))
 THREADED_TESTS := $(call files_with,pthread,$(TEST_SOURCES))
+
+comma := ,
 
 # --- flags ---------------------------------------------------------------------------------------
 
@@ -107,7 +111,7 @@ CODEC_LIBS = $(call once,CODEC_LIBS,$(call pkg,--libs,$(call codecs_of,$(NAMING_
 codecs_of = $(if $(call includes,(cjson/)?cJSON[.]h>,$(1)),libcjson) \
             $(if $(call includes,cbor([.]h|/.*)>,$(1)),libcbor)
 NAMING_CODECS = $(LIB_SOURCES) $(TOOL_SOURCES) $(EXAMPLE_SOURCES) $(SAMPLE_SOURCES) \
-                $(BENCH_SOURCES) $(TEST_SOURCES) $(HELPER_SOURCES)
+                $(BENCH_SOURCES) $(TEST_SOURCES) $(CRASH_SOURCES) $(HELPER_SOURCES)
 REQUIRES_PRIVATE = $(strip sqlite3 $(call codecs_of,$(LIB_SOURCES)))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wsign-conversion -Wshadow \
@@ -247,6 +251,13 @@ $(TESTS) $(AMALGAMATION_TESTS): EXTRA_LIBS = $(CHECK_LIBS)
 $(TESTS): $(O)/tests/%: $(O)/obj/tests/%.o $(O)/obj/tests/support.o $(STATIC_LIB)
 	$(link_program)
 
+# What the recorder of power cuts is told of.
+CRASH_CALLS := open close fsync fdatasync write pwrite ftruncate unlink rename mkdir rmdir \
+               getrandom clock_gettime
+CRASH_TESTS := $(filter $(O)/tests/test_crash%,$(TESTS))
+$(CRASH_TESTS): $(call object,$(CRASH_SOURCES))
+$(CRASH_TESTS): EXTRA_LIBS = $(CHECK_LIBS) $(addprefix -Wl$(comma)--wrap=,$(CRASH_CALLS))
+
 $(HELPERS): $(O)/tests/%: $(O)/obj/tests/%.o $(STATIC_LIB)
 	$(link_program)
 
@@ -269,9 +280,10 @@ tsan:
 else
 sanitize: $(STATIC_LIB) $(TOOL) $(EXAMPLES) tests
 	@CK_FORK=no ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
-	    UBSAN_OPTIONS=print_stacktrace=1 scripts/check.sh $(O) $(TESTS)
+	    UBSAN_OPTIONS=print_stacktrace=1 STELE_CUTS=$${STELE_CUTS:-100} scripts/check.sh $(O) $(TESTS)
 tsan: $(STATIC_LIB) $(TOOL) $(HELPERS) $(TSAN_TESTS)
 	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+	    STELE_CUTS=$${STELE_CUTS:-100} \
 	    scripts/check.sh --fixed-addresses $(O) $(TSAN_TESTS)
 endif
 
