@@ -1,6 +1,9 @@
-/* Power cuts while four threads append to one store: each was told the truth. */
+/* Power cuts while appends share commits, those of threads and submitted ones: each was told the
+ * truth. */
 #include "crash/harness.h"
 #include "support.h"
+
+#include <stele/submit.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -50,6 +53,37 @@ static void append_in_threads(crash_run *run)
     crash_close(run, store);
 }
 
+/* Groups of several appends in one commit for certain; every other flight is left to closing. */
+static void submit_in_flights(crash_run *run)
+{
+    stele_store *store = crash_open(run);
+    for (int flight = 0; flight < 12; flight++) {
+        uint64_t size = 2 + random_below(&run->random, 7);
+        stele_status status = STELE_OK;
+        for (uint64_t i = 0; i < size && status == STELE_OK; i++)
+            status = crash_submit(run, store, &run->random, CRASH_BATCHES | CRASH_KEYS);
+        if (status == STELE_OK && flight % 3 != 2)
+            status = stele_store_flush(store, NULL);
+        if (status == STELE_OK && flight % 4 == 3)
+            status = stele_store_transfer(store, NULL, NULL);
+        ck_assert_msg(status == STELE_OK, "flight %d: %s", flight, stele_error_text());
+    }
+    crash_close(run, store);
+}
+
+static const crash_workload groups = {
+    .name = "groups",
+    .work = submit_in_flights,
+    .cuts = 400,
+};
+
+static const crash_workload relaxed_groups = {
+    .name = "groups-relaxed",
+    .work = submit_in_flights,
+    .durability = STELE_DURABILITY_RELAXED,
+    .cuts = 200,
+};
+
 static const crash_workload full = {
     .name = "threads",
     .work = append_in_threads,
@@ -79,9 +113,17 @@ START_TEST(what_threads_were_told_survives_power_cuts)
 }
 END_TEST
 
-START_TEST(relaxed_threads_lose_only_the_tail)
+START_TEST(what_submissions_were_told_survives_power_cuts)
 {
-    crash_report report = crash_test(&relaxed);
+    crash_expect_whole(&groups);
+}
+END_TEST
+
+static const crash_workload *const relaxed_ones[] = { &relaxed, &relaxed_groups };
+
+START_TEST(relaxed_groups_lose_only_the_tail)
+{
+    crash_report report = crash_test(relaxed_ones[_i]);
 
     ck_assert_msg(report.broken_cuts == 0, "%zu broken, the first: %s", report.broken_cuts,
                   report.first_break);
@@ -101,8 +143,9 @@ int main(void)
     Suite *suite = suite_create("crash_threads");
     TCase *tests = crash_case(suite, "full");
     tcase_add_test(tests, what_threads_were_told_survives_power_cuts);
+    tcase_add_test(tests, what_submissions_were_told_survives_power_cuts);
     tests = crash_case(suite, "relaxed");
-    tcase_add_test(tests, relaxed_threads_lose_only_the_tail);
+    tcase_add_loop_test(tests, relaxed_groups_lose_only_the_tail, 0, 2);
     tests = crash_case(suite, "twice");
     tcase_add_test(tests, store_of_threads_may_be_cut_again);
     return run_suite(suite);

@@ -91,6 +91,9 @@ void crash_close(crash_run *run, stele_store *store);
 stele_status crash_append(crash_run *run, stele_store *store, random_source *random, unsigned lane,
                           unsigned ways);
 
+/** Submit something new; it is noted when its verdict is told. CRASH_MANY has no meaning. */
+stele_status crash_submit(crash_run *run, stele_store *store, random_source *random, unsigned ways);
+
 /** As many appends, and here and there a transfer of the WAL. */
 void crash_append_and_transfer(crash_run *run, stele_store *store, unsigned count, unsigned ways);
 

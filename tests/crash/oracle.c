@@ -38,19 +38,21 @@ static void break_with_status(verdict *found, const char *doing, stele_status st
                   status < 0 ? stele_error_text() : "");
 }
 
-/* Whether a clean close came after `acked_at`, and had begun or was over before the cut. */
+/* Whether the cut falls behind the beginning of a clean close that acknowledged this, as it does for
+ * submissions, or came after it. */
 static bool is_closing_after(const history *past, size_t acked_at, size_t cut)
 {
     for (size_t i = 0; i < past->closing_count; i++)
-        if (past->closings[i].begun_at >= acked_at && past->closings[i].begun_at <= cut)
+        if (past->closings[i].ended_at >= acked_at && past->closings[i].begun_at <= cut)
             return true;
     return false;
 }
 
+/* Whether it was over before the cut; closing acknowledges what was submitted, too. */
 static bool is_closed_after(const history *past, size_t acked_at, size_t cut)
 {
     for (size_t i = 0; i < past->closing_count; i++)
-        if (past->closings[i].begun_at >= acked_at && past->closings[i].ended_at <= cut)
+        if (past->closings[i].ended_at >= acked_at && past->closings[i].ended_at <= cut)
             return true;
     return false;
 }

@@ -1,6 +1,8 @@
 /* What workloads are made of: opening, appending what is always new, moving the WAL. */
 #include "crash/harness.h"
 
+#include <stele/submit.h>
+
 #include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -102,6 +104,37 @@ stele_status crash_append(crash_run *run, stele_store *store, random_source *ran
     stele_status status = history_append(&run->past, store, appends, count);
     free(made);
     return status;
+}
+
+/* A submission that was not told of yet. */
+typedef struct submission {
+    crash_run *run;
+    size_t begun_at;
+    stele_append append;
+    made_append made;
+} submission;
+
+static void note_verdict(void *context, const stele_verdict *told)
+{
+    submission *own = context;
+    if (told->status != STELE_OK)
+        ck_abort_msg("%s: a verdict: %s", own->run->workload->name, told->error);
+    history_note(&own->run->past, own->begun_at, &own->append, &told->appended, 1);
+    free(own);
+}
+
+stele_status crash_submit(crash_run *run, stele_store *store, random_source *random, unsigned ways)
+{
+    submission *own = calloc(1, sizeof(*own));
+    if (own == NULL)
+        return STELE_NO_MEMORY;
+    own->run = run;
+    own->append = make_append(run, random, 0, ways, &own->made);
+    own->begun_at = recorder_now();
+    stele_submit submit = STELE_SUBMIT_INIT;
+    submit.callback = note_verdict;
+    submit.context = own;
+    return stele_store_submit(store, &own->append, &submit, NULL);
 }
 
 void crash_append_and_transfer(crash_run *run, stele_store *store, unsigned count, unsigned ways)
