@@ -141,6 +141,48 @@ STELE_API void stele_options_init(stele_options *options);
 STELE_API stele_status stele_store_open(const char *path, const stele_options *options,
                                         stele_store **store_out);
 
+struct sqlite3;
+
+/**
+ * Open a store on a SQLite handle of your own, which does the writing: so that one connection has
+ * your tables and the events. Its file must be a store or empty; then it becomes one. Readers are
+ * connections of the store's own to the same file. A handle on a database in memory, or a temporary
+ * one, works as ":memory:" does: it also does the reading.
+ *
+ * Yours remains: the handle, which must outlive the store, and isn't closed with it; its hooks,
+ * authorizer, progress handler and busy handler, none of which is touched, so that a call may wait
+ * as long as your busy handler does; its triggers, views, foreign_keys, trusted_schema, limits and
+ * journal mode. Your SQL goes on working between the calls, and inside a stele_transaction: there
+ * without BEGIN, COMMIT and ROLLBACK. It is not kept from stele's tables: leave those alone.
+ *
+ * Changed until stele_store_close() puts them back: synchronous (raised to what the durability
+ * needs, and again before each write), secure_delete (on), wal_autocheckpoint (0, unless it was 0;
+ * the store moves the WAL when it writes) and SQLITE_DBCONFIG_DEFENSIVE (on). Set them before.
+ *
+ * Never use the handle while a call on the store runs, on any thread; reading calls excepted, when
+ * there is a file. A transaction or an unfinished statement of yours on it makes each write
+ * STELE_MISUSE (in memory each read, too). Close the store with none open: else `synchronous` stays
+ * as it is. `info.guarantees` says what doesn't hold.
+ *
+ * Whether the handle was opened by the same copy of SQLite that the library is linked with can be
+ * told only by its VFS. One of another copy is undefined if that is of another version, too.
+ *
+ * @param handle    Open for writing, and with nothing in progress.
+ * @param options   As for stele_store_open(). STELE_MISUSE: read_only, immutable, committer,
+ *                  maintenance. Without a meaning: must_exist, anchor_interval_ms, accept_loss.
+ * @param store_out Receives the store; close it with stele_store_close() before the handle.
+ * @return STELE_OK, or
+ *         STELE_MISUSE (an argument; a transaction or statement in progress; wrapped already; a
+ *         TEMP object with one of stele's names),
+ *         STELE_UNSUPPORTED (another copy of SQLite, or one without threads; text not in UTF-8; no
+ *         journal; locking_mode exclusive; a newer format; an empty file with no_migrate; the file
+ *         was replaced under the handle),
+ *         STELE_CORRUPT (damaged, not a stele file, or its schema was tampered with),
+ *         STELE_READ_ONLY, STELE_BUSY, STELE_FULL, STELE_IO, STELE_NO_MEMORY.
+ */
+STELE_API stele_status stele_store_wrap(struct sqlite3 *handle, const stele_options *options,
+                                        stele_store **store_out);
+
 /**
  * Close `store`. NULL is allowed; never fails.
  *

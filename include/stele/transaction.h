@@ -65,7 +65,7 @@ STELE_API void stele_transaction_end(stele_transaction *transaction);
  * don't begin, commit or roll back through it, don't change its settings, don't close it. Reset
  * your statements before commit. One may be kept prepared for later transactions as long as these
  * hand out the same pointer; finalize it before the store is closed. NULL when the transaction is
- * over.
+ * over. Of a wrapped store it is the handle that you wrapped, with its own triggers and views.
  */
 STELE_API struct sqlite3 *stele_transaction_sqlite(stele_transaction *transaction);
 

@@ -42,6 +42,10 @@ stele_status stele__look_at_file(const char *path, stele__file_facts *facts_out)
  */
 stele_status stele__create_file(const char *path);
 
+/* The pages that the WAL at `path` holds since it last began anew, those of an open transaction
+ * perhaps included; 0 when there is none. */
+uint32_t stele__wal_page_count(const char *path);
+
 /* Microseconds since 1970 UTC. */
 int64_t stele__clock_now(void);
 /* Microseconds that never go back, from some start. */

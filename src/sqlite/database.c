@@ -10,6 +10,7 @@
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/patience.h"
+#include "sqlite/borrowed.h"
 #include "sqlite/statement.h"
 
 /* Nothing of ours is larger: 64 MiB of payload and its row. */
@@ -66,6 +67,10 @@ stele_status stele__database_fail(stele__database *database, int code, const cha
     const char *text = database == NULL || database->handle == NULL
                            ? sqlite3_errstr(code)
                            : sqlite3_errmsg(database->handle);
+    /* A borrowed handle may give short codes. */
+    if (database != NULL && database->borrowed != NULL
+        && (sqlite3_extended_errcode(database->handle) & 0xff) == code)
+        code = sqlite3_extended_errcode(database->handle);
     stele_status status = status_of_code(code);
     if ((code & 0xff) == SQLITE_INTERRUPT && database != NULL && database->stopped != STELE_OK)
         return database->stopped; /* which has said why */
@@ -171,7 +176,7 @@ static int open_handle(const char *path, const stele__database_options *options,
                                flags | SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE, NULL);
     flags |= SQLITE_OPEN_NOFOLLOW;
     if (!options->immutable)
-        return sqlite3_open_v2(path, &database->handle, flags, NULL);
+        return sqlite3_open_v2(path, &database->handle, flags, options->vfs);
 
     /* Only a URI can say immutable; what has a meaning in one is escaped. */
     char *uri = stele__allocate(3 * strlen(path) + 32);
@@ -256,6 +261,8 @@ void stele__database_close(stele__database *database)
         stele__free(database->statements[i].copy);
     }
     sqlite3_finalize(database->rollback);
+    if (database->borrowed != NULL)
+        stele__borrowed_release(database);
     /* The user's own statements on a borrowed handle don't keep the connection open. */
     sqlite3_close_v2(database->handle);
     stele__free(database);
@@ -289,6 +296,8 @@ stele_status stele__database_settle(stele__database *database,
                                     const stele__database_options *options, bool fresh)
 {
     stele_status status = STELE_OK;
+    if (database->borrowed != NULL)
+        return stele__borrowed_settle(database, options, fresh);
     if (fresh) {
         status = set_pragma(database, "page_size", 4096);
         if (status == STELE_OK)
@@ -304,23 +313,31 @@ stele_status stele__database_settle(stele__database *database,
         status = stele__fail(STELE_UNSUPPORTED, "the file's text is not in UTF-8");
     if (status != STELE_OK)
         return status;
-    if (!database->memory && !options->read_only && !options->query_only) {
+    if (!database->memory && !options->read_only && !options->query_only
+        && !options->keep_journal) {
         status = use_wal(database, options->busy_timeout_ms);
         if (status != STELE_OK)
             return status;
     }
-    status =
-        set_pragma(database, "synchronous", options->durability == STELE_DURABILITY_FULL ? 2 : 1);
+    status = stele__database_sync(database, options->durability);
     if (status == STELE_OK)
         status = set_pragma(database, "secure_delete", 1);
     return status;
+}
+
+stele_status stele__database_sync(stele__database *database, stele_durability durability)
+{
+    if (database->borrowed != NULL)
+        return stele__borrowed_sync(database, durability);
+    return set_pragma(database, "synchronous", durability == STELE_DURABILITY_FULL ? 2 : 1);
 }
 
 void stele__database_limit_wait(stele__database *database, uint32_t timeout_ms)
 {
     database->wait_ms =
         timeout_ms < database->busy_timeout_ms ? timeout_ms : database->busy_timeout_ms;
-    sqlite3_busy_timeout(database->handle, (int)database->wait_ms);
+    if (database->borrowed == NULL)
+        sqlite3_busy_timeout(database->handle, (int)database->wait_ms);
 }
 
 stele_status stele__database_execute(stele__database *database, const char *sql)
@@ -354,6 +371,8 @@ static stele_status run_constant(stele__database *database, const char *sql)
 
 stele_status stele__database_begin(stele__database *database)
 {
+    if (database->borrowed != NULL)
+        return stele__borrowed_begin(database, "BEGIN IMMEDIATE");
     if (!sqlite3_get_autocommit(database->handle))
         return stele__fail(STELE_IO, "an earlier transaction could not be rolled back");
     return run_constant(database, "BEGIN IMMEDIATE");
@@ -361,6 +380,8 @@ stele_status stele__database_begin(stele__database *database)
 
 stele_status stele__database_begin_read(stele__database *database)
 {
+    if (database->borrowed != NULL)
+        return stele__borrowed_begin(database, "BEGIN");
     if (!sqlite3_get_autocommit(database->handle))
         return stele__fail(STELE_IO, "an earlier transaction could not be rolled back");
     return run_constant(database, "BEGIN");
@@ -372,6 +393,8 @@ static stele_status judge_failed_commit(stele__database *database, int code)
     switch (code & 0xff) {
     case SQLITE_FULL: return stele__database_fail(database, code, "can't commit");
     case SQLITE_BUSY:
+        if (database->borrowed != NULL && !stele__borrowed_is_writing(database))
+            return stele__fail(STELE_BUSY, "can't commit: others read the file, which has no WAL");
         return stele__fail(STELE_MISUSE, "can't commit: %s (reset your statements first)",
                            sqlite3_errmsg(database->handle));
     case SQLITE_CONSTRAINT:
@@ -391,17 +414,25 @@ stele_status stele__database_commit(stele__database *database)
         stele__database_rollback(database);
         return status;
     }
-    int code = sqlite3_step(statement->handle);
+    int code = database->borrowed != NULL ? stele__borrowed_commit(database, statement->handle)
+                                          : sqlite3_step(statement->handle);
     if (code != SQLITE_DONE)
         status = judge_failed_commit(database, code);
     stele__statement_end(statement);
     if (code != SQLITE_DONE)
         stele__database_rollback(database);
+    else if (database->borrowed != NULL)
+        stele__borrowed_ended(database, true);
     return status;
 }
 
 void stele__database_rollback(stele__database *database)
 {
+    bool borrowed = database->borrowed != NULL;
+    if (borrowed && !database->borrowed->begun) /* what is open isn't ours */
+        return;
+    if (borrowed)
+        stele__borrowed_ended(database, false);
     if (sqlite3_get_autocommit(database->handle))
         return;
     /* Prepared when the connection was opened, so that a shortage of memory can't stop it. */
@@ -411,7 +442,21 @@ void stele__database_rollback(stele__database *database)
 
 bool stele__database_in_transaction(const stele__database *database)
 {
-    return !sqlite3_get_autocommit(database->handle);
+    return !sqlite3_get_autocommit(database->handle)
+           && (database->borrowed == NULL || database->borrowed->begun);
+}
+
+bool stele__database_has_wal(stele__database *database)
+{
+    stele__statement *statement = NULL;
+    bool wal = false;
+    if (stele__statement_begin(database, "PRAGMA main.journal_mode", &statement) == STELE_OK
+        && stele__statement_step(statement) == STELE_OK) {
+        const char *mode = stele__column_text(statement, 0);
+        wal = mode != NULL && strcmp(mode, "wal") == 0;
+    }
+    stele__statement_end(statement);
+    return wal;
 }
 
 uint32_t stele__database_data_version(stele__database *database)

@@ -44,6 +44,7 @@ typedef struct stele__database {
     bool (*is_ours)(const char *name); /* of the authorizer; NULL until it is installed */
     bool authorizer_armed;
     bool memory;
+    struct stele__borrowed *borrowed; /* of a handle of the caller's; NULL: it is ours */
     struct stele__patience *patience; /* of what runs now; NULL: as long as it takes */
     stele_status stopped;             /* what ended it */
 } stele__database;
@@ -55,6 +56,8 @@ typedef struct stele__database_options {
     bool immutable;
     bool query_only; /* a pooled reader: opened for writing, never writes */
     uint32_t cache_size_kb;
+    const char *vfs;   /* NULL: SQLite's default */
+    bool keep_journal; /* whatever the file's journal is, it stays */
 } stele__database_options;
 
 /*
@@ -64,7 +67,7 @@ typedef struct stele__database_options {
 stele_status stele__database_open(const char *path, const stele__database_options *options,
                                   stele__database **database_out);
 
-/* Close, with all statements. NULL is allowed; never fails. */
+/* Close, with all statements; a borrowed handle is given back. NULL is allowed; never fails. */
 void stele__database_close(stele__database *database);
 
 /*
@@ -73,6 +76,9 @@ void stele__database_close(stele__database *database);
  */
 stele_status stele__database_settle(stele__database *database,
                                     const stele__database_options *options, bool fresh);
+
+/* From now on, outside of a transaction: the `synchronous` that `durability` asks for. */
+stele_status stele__database_sync(stele__database *database, stele_durability durability);
 
 /* From now on wait at most this long for another process's lock; UINT32_MAX: as opened. */
 void stele__database_limit_wait(stele__database *database, uint32_t timeout_ms);
@@ -112,6 +118,9 @@ uint32_t stele__database_data_version(stele__database *database);
  */
 stele_status stele__database_transfer(stele__database *database, uint32_t *pages_out,
                                       uint32_t *copied_out);
+
+/* Whether the file has one now, as this connection sees it. False when that can't be told. */
+bool stele__database_has_wal(stele__database *database);
 
 /* Whether this SQLite has the WAL-reset bug. */
 bool stele__sqlite_has_wal_reset_bug(void);

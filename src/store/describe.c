@@ -6,6 +6,7 @@
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/platform.h"
+#include "sqlite/borrowed.h"
 #include "store/group.h"
 #include "store/store.h"
 
@@ -54,22 +55,42 @@ static int64_t measure_wal(const stele_store *store)
     return facts.size;
 }
 
-/* What holds for this handle, see stele_guarantee. */
-static uint32_t find_guarantees(const stele_store *store)
+/* What a handle of the caller's takes from that. */
+static uint32_t find_lost_guarantees(const stele_store *store, bool wal)
+{
+    const stele__borrowed *borrowed = store->writer.database->borrowed;
+    /* Whatever triggers the handle has run, and its own SQL is free. */
+    uint32_t lost = STELE_GUARANTEE_HARDENED;
+    if (store->memory)
+        return lost;
+    if (!wal)
+        lost |= STELE_GUARANTEE_CONCURRENT;
+    /* Half of a commit that is in the file can be undone only by this process. */
+    if (!wal && !borrowed->safe_journal)
+        lost |= STELE_GUARANTEE_DURABLE | STELE_GUARANTEE_PERSISTENT;
+    /* What stands in the place of SQLite's own hook may transfer as it likes. */
+    if (borrowed->wal_autocheckpoint == 0 && stele__sqlite_has_wal_reset_bug())
+        lost |= STELE_GUARANTEE_GUARDED;
+    return lost;
+}
+
+/* What holds for this handle, see stele_guarantee. `wal`: the file has one. */
+static uint32_t find_guarantees(const stele_store *store, bool wal)
 {
     uint32_t guarantees = STELE_GUARANTEE_HARDENED | STELE_GUARANTEE_GUARDED;
-    if (store->memory)
-        return guarantees;
-    guarantees |= STELE_GUARANTEE_PERSISTENT | STELE_GUARANTEE_SHARED | STELE_GUARANTEE_CONCURRENT;
-    if (store->options.immutable)
-        guarantees &= ~(uint32_t)STELE_GUARANTEE_SHARED;
-    if (store->options.durability == STELE_DURABILITY_FULL)
-        guarantees |= STELE_GUARANTEE_DURABLE;
-    if (store->turnstile != NULL)
-        guarantees |= STELE_GUARANTEE_FAIR;
-    if (store->anchor_state != STELE_ANCHOR_NONE)
-        guarantees |= STELE_GUARANTEE_ANCHORED;
-    return guarantees;
+    if (!store->memory) {
+        guarantees |=
+            STELE_GUARANTEE_PERSISTENT | STELE_GUARANTEE_SHARED | STELE_GUARANTEE_CONCURRENT;
+        if (store->options.immutable)
+            guarantees &= ~(uint32_t)STELE_GUARANTEE_SHARED;
+        if (store->options.durability == STELE_DURABILITY_FULL)
+            guarantees |= STELE_GUARANTEE_DURABLE;
+        if (store->turnstile != NULL)
+            guarantees |= STELE_GUARANTEE_FAIR;
+        if (store->anchor_state != STELE_ANCHOR_NONE)
+            guarantees |= STELE_GUARANTEE_ANCHORED;
+    }
+    return store->wrapped == NULL ? guarantees : guarantees & ~find_lost_guarantees(store, wal);
 }
 
 /* What goes on just now, and what went on. */
@@ -105,9 +126,11 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
         return status;
 
     stele__connection *connection = NULL;
+    bool wal = false;
     status = stele__read_begin(store, NULL, &connection);
     if (status == STELE_OK) {
         status = count_log(connection->database, &info);
+        wal = status == STELE_OK && stele__database_has_wal(connection->database);
         stele__read_end(store, connection);
     }
     describe_state(store, &info);
@@ -123,7 +146,8 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
     info.foreign_objects = store->foreign_objects;
     info.connections = atomic_load(&store->connection_count);
     info.immutable = store->options.immutable;
-    info.guarantees = find_guarantees(store);
+    info.wrapped = store->wrapped != NULL;
+    info.guarantees = find_guarantees(store, wal);
     info.anchor = store->anchor_state;
     info.anchor_head = store->anchor_head;
     stele__store_leave(store);

@@ -162,6 +162,8 @@ void stele_store_close(stele_store *store)
 {
     if (store == NULL)
         return;
+    if (store->wrapped != NULL)
+        stele__wrap_forget(store);
     /* In a child after fork() the connections are the parent's: closing them would write. */
     if (store->fork_count != stele__fork_count()) {
         stele__store_release(store);

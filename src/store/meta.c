@@ -260,7 +260,7 @@ static stele_status change_durably(stele_store *store, stele__patience *patience
                                    const char *value)
 {
     stele__database *database = store->writer.database;
-    stele_status status = stele__database_execute(database, "PRAGMA synchronous=2");
+    stele_status status = stele__database_sync(database, STELE_DURABILITY_FULL);
     if (status == STELE_OK)
         status = stele__file_lock(store, patience);
     if (status == STELE_OK)
@@ -273,7 +273,7 @@ static stele_status change_durably(stele_store *store, stele__patience *patience
     status = stele__settle_outcome(status);
     if (store->options.durability == STELE_DURABILITY_FULL)
         return status;
-    stele_status back = stele__database_execute(database, "PRAGMA synchronous=1");
+    stele_status back = stele__database_sync(database, STELE_DURABILITY_RELAXED);
     return status != STELE_OK ? status : back;
 }
 

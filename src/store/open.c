@@ -47,8 +47,8 @@ static stele_status check_open_options(const stele_options *options)
     return STELE_OK;
 }
 
-static void choose_settings(const stele_store *store, bool reader,
-                            stele__database_options *settings_out)
+void stele__store_settings(const stele_store *store, bool reader,
+                           stele__database_options *settings_out)
 {
     *settings_out = (stele__database_options){
         .busy_timeout_ms = store->options.busy_timeout_ms,
@@ -57,13 +57,15 @@ static void choose_settings(const stele_store *store, bool reader,
         .immutable = store->options.immutable,
         .query_only = reader && !store->options.read_only,
         .cache_size_kb = reader ? 2048 : 8192,
+        .vfs = store->vfs,
+        .keep_journal = store->wrapped != NULL,
     };
 }
 
 stele_status stele__store_connect(stele_store *store, bool reader, stele__database **database_out)
 {
     stele__database_options settings;
-    choose_settings(store, reader, &settings);
+    stele__store_settings(store, reader, &settings);
     stele_status status = stele__database_open(store->path, &settings, database_out);
     if (status != STELE_OK)
         return status;
@@ -102,7 +104,7 @@ static stele_status measure_beside(const char *path, const char *suffix, int64_t
 
 /* WAL keeps its index in memory that the processes of one host share. Nothing to share, nothing to
  * refuse: an immutable file is only read. */
-static stele_status refuse_network(const stele_store *store)
+stele_status stele__store_refuse_network(const stele_store *store)
 {
     if (store->options.network_filesystem || store->options.immutable)
         return STELE_OK;
@@ -174,9 +176,8 @@ static stele_status warn_of_silenced(const stele_store *store, stele__database *
     return status;
 }
 
-/* A fresh file gets our tables; an old one is compared with them. */
-static stele_status settle_file(stele_store *store, stele__database *database,
-                                const stele__database_options *settings)
+stele_status stele__store_settle_file(stele_store *store, stele__database *database,
+                                      const stele__database_options *settings)
 {
     stele__file_kind kind = STELE__FILE_EMPTY;
     /* In one snapshot: another process may be making the file into a store just now. */
@@ -201,7 +202,7 @@ static stele_status settle_file(stele_store *store, stele__database *database,
         status = stele__schema_migrate(database);
     if (status == STELE_OK && fresh)
         status = stele__schema_compare(database, strict, &store->foreign_objects);
-    if (status == STELE_OK && store->foreign_objects)
+    if (status == STELE_OK && store->foreign_objects && store->wrapped == NULL)
         status = warn_of_silenced(store, database);
     if (status == STELE_OK)
         status = stele__meta_load(store, database);
@@ -211,13 +212,13 @@ static stele_status settle_file(stele_store *store, stele__database *database,
 static stele_status open_first_connection(stele_store *store, stele__database **database_out)
 {
     stele__database_options settings;
-    choose_settings(store, false, &settings);
+    stele__store_settings(store, false, &settings);
     stele_status status = stele__database_open(store->path, &settings, database_out);
     if (status == STELE_OK)
         status = stele__authorizer_install(*database_out, stele__schema_is_ours);
     bool opened = status == STELE_OK;
     if (opened)
-        status = settle_file(store, *database_out, &settings);
+        status = stele__store_settle_file(store, *database_out, &settings);
     if (status == STELE_OK)
         return STELE_OK;
     stele__database_close(*database_out);
@@ -232,7 +233,7 @@ static stele_status open_first_connection(stele_store *store, stele__database **
     return status;
 }
 
-static stele_status adopt_connection(stele_store *store, stele__database *database)
+stele_status stele__store_adopt(stele_store *store, stele__database *database)
 {
     atomic_store(&store->connection_count, 1);
     if (!store->options.read_only) {
@@ -259,14 +260,14 @@ static stele_status open_resolved(stele_store *store)
     stele_status status = STELE_OK;
     if (store->memory) {
         status = open_first_connection(store, &database);
-        return status == STELE_OK ? adopt_connection(store, database) : status;
+        return status == STELE_OK ? stele__store_adopt(store, database) : status;
     }
     if (stele__fork_tainted())
         return stele__fail(STELE_MISUSE,
                            "this process was forked while a store was open: fork before opening"
                            " any, or exec");
     pthread_mutex_lock(&create_mutex);
-    status = refuse_network(store);
+    status = stele__store_refuse_network(store);
     if (status == STELE_OK)
         status = prepare_path(store);
     if (status == STELE_OK)
@@ -275,7 +276,7 @@ static stele_status open_resolved(stele_store *store)
         status = open_first_connection(store, &database);
     pthread_mutex_unlock(&create_mutex);
     if (status == STELE_OK)
-        status = adopt_connection(store, database);
+        status = stele__store_adopt(store, database);
     if (status == STELE_OK)
         stele__fork_guard(1);
     return status;
@@ -297,13 +298,12 @@ static stele_status open_turnstile(stele_store *store)
     return STELE_OK;
 }
 
-/* What an open store has beside its connection. */
-static stele_status open_surroundings(stele_store *store)
+stele_status stele__store_surround(stele_store *store)
 {
     stele_status status = STELE_OK;
     if (!store->memory && !store->options.read_only)
         status = open_turnstile(store);
-    if (status == STELE_OK && !store->memory)
+    if (status == STELE_OK && !store->memory && store->wrapped == NULL)
         status = stele__anchoring_open(store);
     if (status == STELE_OK)
         status = stele__committer_start(store);
@@ -326,15 +326,8 @@ static stele_status resolve_store_path(stele_store *store, const char *path)
     return store->path == NULL ? stele__fail(STELE_NO_MEMORY, "no memory for the path") : STELE_OK;
 }
 
-stele_status stele_store_open(const char *path, const stele_options *options,
-                              stele_store **store_out)
+stele_status stele__store_make(const stele_options *options, stele_store **store_out)
 {
-    if (store_out == NULL)
-        return stele__fail(STELE_MISUSE, "store_out is NULL");
-    *store_out = NULL;
-    if (path == NULL || *path == '\0')
-        return stele__fail(STELE_MISUSE, "the path is %s", path == NULL ? "NULL" : "empty");
-
     stele_options taken = STELE_OPTIONS_INIT;
     stele_status status = stele__options_take("stele_options", options, &taken, sizeof(taken));
     if (status == STELE_OK)
@@ -357,17 +350,35 @@ stele_status stele_store_open(const char *path, const stele_options *options,
     stele__condition_init(&store->changed);
     store->completions =
         (stele__completions){ .last = &store->completions.first, .event = { -1, -1 } };
-
     status = stele__group_open(store);
     if (status == STELE_OK)
-        status = resolve_store_path(store, path);
+        *store_out = store;
+    else
+        stele__store_release(store);
+    return status;
+}
+
+stele_status stele_store_open(const char *path, const stele_options *options,
+                              stele_store **store_out)
+{
+    if (store_out == NULL)
+        return stele__fail(STELE_MISUSE, "store_out is NULL");
+    *store_out = NULL;
+    if (path == NULL || *path == '\0')
+        return stele__fail(STELE_MISUSE, "the path is %s", path == NULL ? "NULL" : "empty");
+
+    stele_store *store = NULL;
+    stele_status status = stele__store_make(options, &store);
+    if (status != STELE_OK)
+        return status;
+    status = resolve_store_path(store, path);
     if (status == STELE_OK)
         status = open_resolved(store);
     if (status != STELE_OK) {
         stele__store_release(store);
         return status;
     }
-    status = open_surroundings(store);
+    status = stele__store_surround(store);
     if (status == STELE_OK)
         *store_out = store;
     else

@@ -138,6 +138,11 @@ static stele_status begin_read_in_memory(stele_store *store, stele__patience *pa
                            "this thread has a transaction open on a ':memory:' store: read"
                            " through that");
     stele_status status = stele__turn_take(store, patience);
+    if (status == STELE_OK && store->wrapped != NULL) {
+        status = stele__wrap_check(store->writer.database);
+        if (status != STELE_OK)
+            stele__turn_pass(store);
+    }
     if (status == STELE_OK)
         *connection_out = &store->writer;
     return status;

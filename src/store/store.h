@@ -88,6 +88,9 @@ struct stele_store {
     char lost[256];     /* why nothing may be written: the anchor's finding; else "" */
     stele_anchor_state anchor_state;
     int64_t anchor_head;
+    struct sqlite3 *wrapped;          /* the caller's handle, which is the writer; else NULL */
+    const char *vfs;                  /* that it uses; NULL: SQLite's default */
+    struct stele_store *next_wrapped; /* see wrap.c */
     bool memory;
     bool foreign_objects;
 
@@ -232,12 +235,35 @@ void stele__transfer_consider(stele_store *store);
 /* Without the turn: do what was noted, if nobody else does. Keeps the error text. */
 void stele__transfer_if_wanted(stele_store *store);
 
+/* open.c, for every way to open one. A store with `options` taken over and checked, and nothing
+ * behind it yet; end it with release. MISUSE, NO_MEMORY. */
+stele_status stele__store_make(const stele_options *options, stele_store **store_out);
+/* What `options` mean for a connection. */
+void stele__store_settings(const stele_store *store, bool reader,
+                           stele__database_options *settings_out);
+/* A fresh file gets our tables; an old one is compared with them. */
+stele_status stele__store_settle_file(stele_store *store, stele__database *database,
+                                      const stele__database_options *settings);
+/* `database` becomes the store's own: the writer, or the first reader. */
+stele_status stele__store_adopt(stele_store *store, stele__database *database);
+/* What an open store has beside its connection. */
+stele_status stele__store_surround(stele_store *store);
+
+/* wrap.c, for wrapped stores. MISUSE when a name of ours means something else on the handle. */
+stele_status stele__wrap_check(stele__database *database);
+/* After a commit of unknown outcome: settle it over a connection of our own. */
+stele_status stele__wrap_settle(stele_store *store, stele__patience *patience);
+/* Another store may wrap the handle. */
+void stele__wrap_forget(stele_store *store);
+
 /* maintenance.c. OK or NO_MEMORY. */
 stele_status stele__maintenance_start(stele_store *store);
 void stele__maintenance_stop(stele_store *store);
 /* Tell it that there is something to do. With the mutex held. */
 void stele__maintenance_wake(stele_store *store);
 
+/* UNSUPPORTED when the store's path lies on a network filesystem and nobody allowed that. */
+stele_status stele__store_refuse_network(const stele_store *store);
 /* Open a connection with the store's settings. */
 stele_status stele__store_connect(stele_store *store, bool reader, stele__database **database_out);
 void stele__connection_dispose(stele_store *store, stele__connection *connection);

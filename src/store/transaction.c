@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/platform.h"
 #include "sqlite/authorizer.h"
+#include "sqlite/borrowed.h"
 #include "store/schema.h"
 #include "store/store.h"
 
@@ -31,11 +32,18 @@ stele_status stele_transaction_begin_wait(stele_store *store, const stele_wait *
         status = stele__fail(STELE_NO_MEMORY, "no memory for a transaction");
     else
         status = stele__write_begin(store, wait, &connection);
+    if (status == STELE_OK && store->wrapped != NULL) {
+        status = stele__borrowed_mark(connection->database);
+        stele__connection_touch(connection);
+        if (status != STELE_OK)
+            stele__write_end(store);
+    }
     if (status == STELE_OK) {
         transaction->store = store;
         transaction->thread = stele__thread_id();
         transaction->transaction_count = connection->database->transaction_count;
-        transaction->reference_count = 2; /* the caller's, and the store's own below */
+        transaction->lent = store->wrapped != NULL; /* who wrapped it has the handle anyway */
+        transaction->reference_count = 2;           /* the caller's, and the store's own below */
         store->transaction = transaction;
         atomic_store(&store->writer_thread, transaction->thread);
         stele__store_hold(store);
@@ -69,6 +77,8 @@ stele_status stele__transaction_enter(stele_transaction *transaction,
     else if (!stele__database_in_transaction(store->writer.database)
              || store->writer.database->transaction_count != transaction->transaction_count)
         status = stele__fail(STELE_MISUSE, "the transaction was ended by other SQL");
+    else if (store->wrapped != NULL)
+        status = stele__wrap_check(store->writer.database);
     if (status != STELE_OK) {
         stele__store_leave(store);
         return status;
@@ -131,6 +141,17 @@ static void finish_transaction(stele_transaction *transaction)
     stele__transaction_release(transaction);
 }
 
+/* On a borrowed handle only a mark of ours shows that it is still the same transaction. */
+static stele_status commit_marked(stele_store *store, stele__connection *connection)
+{
+    if (store->wrapped != NULL) {
+        stele_status status = stele__borrowed_unmark(connection->database);
+        if (status != STELE_OK)
+            return status;
+    }
+    return stele__write_commit(store);
+}
+
 /* The user's SQL may have made what hangs on our tables in a way that only a look at it tells, such
  * as a foreign key. What is rolled back after all vouches for no other schema of its number. */
 static stele_status commit_lent(stele_store *store, stele__connection *connection)
@@ -141,7 +162,7 @@ static stele_status commit_lent(stele_store *store, stele__connection *connectio
     if (status == STELE_CORRUPT)
         return stele__fail_within(STELE_MISUSE, "can't commit");
     if (status == STELE_OK)
-        status = stele__write_commit(store);
+        status = commit_marked(store, connection);
     if (status == STELE_OK)
         connection->schema_cookie = cookie;
     return status;
@@ -155,7 +176,7 @@ stele_status stele_transaction_commit(stele_transaction *transaction)
         return status;
 
     stele_store *store = transaction->store;
-    status = transaction->lent ? commit_lent(store, connection) : stele__write_commit(store);
+    status = transaction->lent ? commit_lent(store, connection) : commit_marked(store, connection);
     finish_transaction(transaction);
     stele__transaction_leave(transaction);
     return status;

@@ -30,6 +30,8 @@ stele_status stele__write_mend(stele_store *store, stele__patience *patience)
 {
     if (!store->writer_broken)
         return STELE_OK;
+    if (store->wrapped != NULL)
+        return stele__wrap_settle(store, patience);
     stele_status status = replace_writer(store);
     if (status == STELE_OK)
         status = stele__meta_settle(store, patience);
@@ -66,7 +68,10 @@ stele_status stele__write_begin_held(stele_store *store, stele__patience *patien
                                      stele__connection **connection_out)
 {
     *connection_out = NULL;
-    stele_status status = stele__write_mend(store, patience);
+    stele_status status =
+        store->wrapped != NULL ? stele__wrap_check(store->writer.database) : STELE_OK;
+    if (status == STELE_OK)
+        status = stele__write_mend(store, patience);
     if (status == STELE_OK && store->options.durability == STELE_DURABILITY_RELAXED)
         status = stele__meta_mark_dirty(store, patience);
     if (status == STELE_OK)

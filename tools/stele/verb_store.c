@@ -24,15 +24,34 @@ static const column info_fields[] = {
     { .name = "sqlite.wal_reset" },
 };
 
-/* What holds for this store, in words that scripts may look for. */
+/* What holds for this store as it was opened, in words that scripts may look for. */
 static const char *guarantees_of(const stele_store_info *info)
 {
-    static char words[160];
-    snprintf(words, sizeof(words), "%s%s %s",
-             info->durability == STELE_DURABILITY_FULL ? "durable " : "",
-             "atomic_batches dense_positions dense_versions checksums many_processes",
-             info->wal_reset == STELE_WAL_RESET_FIXED ? "safe_transfer" : "guarded_transfer");
-    return words;
+    const struct {
+        uint32_t bit; /* 0: always */
+        const char *word;
+    } words[] = {
+        { STELE_GUARANTEE_DURABLE, "durable" },
+        { 0, "atomic_batches" },
+        { 0, "dense_positions" },
+        { 0, "dense_versions" },
+        { 0, "checksums" },
+        { STELE_GUARANTEE_SHARED, "many_processes" },
+        { STELE_GUARANTEE_GUARDED,
+          info->wal_reset == STELE_WAL_RESET_FIXED ? "safe_transfer" : "guarded_transfer" },
+        { STELE_GUARANTEE_PERSISTENT, "persistent" },
+        { STELE_GUARANTEE_CONCURRENT, "concurrent_reads" },
+        { STELE_GUARANTEE_FAIR, "fair_turns" },
+        { STELE_GUARANTEE_ANCHORED, "anchored" },
+        { STELE_GUARANTEE_HARDENED, "hardened" },
+    };
+    static char text[256];
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if ((info->guarantees & words[i].bit) == words[i].bit)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used > 0 ? " " : "",
+                                     words[i].word);
+    return text;
 }
 
 static exit_code print_info(tool *of, stele_store *store)

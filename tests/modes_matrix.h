@@ -1,0 +1,114 @@
+/**
+ * @file tests/modes_matrix.h
+ * The table of tests/test_modes_matrix.c, after whose probes it is included: what every public call
+ * answers in every way to open a store.
+ */
+#ifndef STELE_TESTS_MODES_MATRIX_H
+#define STELE_TESTS_MODES_MATRIX_H
+
+static const char *const mode_names[MODE_COUNT] = { "file", "wrap", ":memory:", "read_only",
+                                                    "immutable" };
+
+static const struct guarantee_row {
+    uint32_t bit;
+    const char *name;
+    bool holds[MODE_COUNT];
+} guarantee_rows[] = {
+    { STELE_GUARANTEE_DURABLE, "STELE_GUARANTEE_DURABLE", { true, true, false, true, true } },
+    { STELE_GUARANTEE_PERSISTENT, "STELE_GUARANTEE_PERSISTENT", { true, true, false, true, true } },
+    { STELE_GUARANTEE_SHARED, "STELE_GUARANTEE_SHARED", { true, true, false, true, false } },
+    { STELE_GUARANTEE_CONCURRENT, "STELE_GUARANTEE_CONCURRENT", { true, true, false, true, true } },
+    { STELE_GUARANTEE_GUARDED, "STELE_GUARANTEE_GUARDED", { true, true, true, true, true } },
+    { STELE_GUARANTEE_FAIR, "STELE_GUARANTEE_FAIR", { true, true, false, false, false } },
+    { STELE_GUARANTEE_HARDENED, "STELE_GUARANTEE_HARDENED", { true, false, true, true, true } },
+};
+
+/* clang-format off */
+#define WORKS  { STELE_OK, STELE_OK, STELE_OK, STELE_OK, STELE_OK }
+#define WRITES { STELE_OK, STELE_OK, STELE_OK, STELE_READ_ONLY, STELE_READ_ONLY }
+/* A read around the open transaction of the thread: it has a connection of its own, if there is one. */
+#define AROUND { STELE_OK, STELE_OK, STELE_MISUSE, STELE_READ_ONLY, STELE_READ_ONLY }
+/* A write around it would wait for itself. */
+#define NEVER  { STELE_MISUSE, STELE_MISUSE, STELE_MISUSE, STELE_READ_ONLY, STELE_READ_ONLY }
+
+static const struct matrix_row {
+    const char *call;
+    const char *where; /* "" or what is special about this row */
+    stele_status (*probe)(void);
+    stele_status answers[MODE_COUNT];
+} rows[] = {
+    { "stele_store_describe", "", probe_describe, WORKS },
+    { "stele_store_transfer", "", probe_transfer, WRITES },
+    { "stele_store_append", "", probe_append, WRITES },
+    { "stele_store_append_many", "", probe_append_many, WRITES },
+    { "stele_store_submit", "", probe_submit, WRITES },
+    { "stele_ticket_wait", "", probe_ticket_wait, WRITES },
+    { "stele_ticket_context", "", probe_ticket_context, WRITES },
+    { "stele_ticket_close", "", probe_ticket_wait, WRITES },
+    { "stele_store_flush", "", probe_flush, WORKS },
+    { "stele_store_completed", "", probe_completed, WORKS },
+    { "stele_store_completion_fd", "", probe_completion_fd, WORKS },
+    { "stele_store_read", "", probe_read, WORKS },
+    { "stele_store_read_missed", "", probe_read_missed, WORKS },
+    { "stele_cursor_next", "", probe_cursor, WORKS },
+    { "stele_cursor_scanned", "", probe_cursor, WORKS },
+    { "stele_cursor_close", "", probe_cursor, WORKS },
+    { "stele_store_head", "", probe_head, WORKS },
+    { "stele_store_stream", "", probe_stream, WORKS },
+    { "stele_store_streams", "", probe_streams, WORKS },
+    { "stele_streams_next", "", probe_streams, WORKS },
+    { "stele_streams_close", "", probe_streams, WORKS },
+    { "stele_store_types", "", probe_types, WORKS },
+    { "stele_types_next", "", probe_types, WORKS },
+    { "stele_types_close", "", probe_types, WORKS },
+    { "stele_checkpoint_load", "", probe_checkpoint_load, WORKS },
+    { "stele_checkpoint_save", "", probe_checkpoint_save, WRITES },
+    { "stele_store_import", "", probe_import, WRITES },
+    { "stele_exporter_line", "", probe_exporter, WORKS },
+    { "stele_verify_open", "", probe_verify, WORKS },
+    { "stele_verify_next", "", probe_verify, WORKS },
+    { "stele_verify_close", "", probe_verify, WORKS },
+    { "stele_store_digest", "", probe_digest, WORKS },
+    { "stele_transaction_begin", "", probe_transaction, WRITES },
+    { "stele_transaction_begin_wait", "", probe_begin_wait, WRITES },
+    { "stele_transaction_commit", "", probe_commit, WRITES },
+    { "stele_transaction_end", "", probe_transaction, WRITES },
+    { "stele_transaction_sqlite", "", probe_sqlite, WRITES },
+    { "stele_transaction_append", "", probe_append_in, WRITES },
+    { "stele_transaction_append_many", "", probe_append_many_in, WRITES },
+    { "stele_transaction_read", "", probe_read_in, WRITES },
+    { "stele_transaction_read_missed", "", probe_read_missed_in, WRITES },
+    { "stele_transaction_head", "", probe_head_in, WRITES },
+    { "stele_transaction_stream", "", probe_stream_in, WRITES },
+    { "stele_transaction_streams", "", probe_streams_in, WRITES },
+    { "stele_transaction_types", "", probe_types_in, WRITES },
+    { "stele_transaction_checkpoint_load", "", probe_checkpoint_load_in, WRITES },
+    { "stele_transaction_checkpoint_save", "", probe_checkpoint_save_in, WRITES },
+    { "stele_store_append", " around a transaction", probe_append_around, NEVER },
+    { "stele_store_transfer", " around a transaction", probe_transfer_around, NEVER },
+    { "stele_store_read", " around a transaction", probe_read_around, AROUND },
+    { "stele_store_head", " around a transaction", probe_head_around, AROUND },
+    { "stele_store_describe", " around a transaction", probe_describe_around, AROUND },
+    { "stele_verify_open", " around a transaction", probe_verify_around, AROUND },
+    { "stele_store_digest", " around a transaction", probe_digest_around, AROUND },
+    { "stele_checkpoint_load", " around a transaction", probe_checkpoint_load_around, AROUND },
+};
+/* clang-format on */
+
+/* They make a store, end it, or know nothing of any. */
+static const char *const without_store[] = {
+    "stele_store_open",        "stele_store_wrap",    "stele_store_migrate",
+    "stele_store_close",       "stele_schema_sql",    "stele_options_init",
+    "stele_wait_init",         "stele_append_init",   "stele_read_init",
+    "stele_streams_read_init", "stele_submit_init",   "stele_import_init",
+    "stele_allocator_set",     "stele_log_set",       "stele_error_text",
+    "stele_status_text",       "stele_status_name",   "stele_version",
+    "stele_sqlite_version",    "stele_exporter_open", "stele_exporter_close",
+    "stele_time_format",       "stele_time_parse",    "stele_json_check",
+    "stele_json_open",         "stele_json_close",    "stele_json_reset",
+    "stele_json_reader_check", "stele_json_next",     "stele_json_skip",
+    "stele_json_error_offset", "stele_json_text",     "stele_json_equals",
+    "stele_json_int64",        "stele_json_quote",    "stele_json_options_init",
+};
+
+#endif
