@@ -146,6 +146,20 @@ static stele_status check_many(const stele_append *appends, size_t count)
     return STELE_OK;
 }
 
+/* It could not begin, while the outcome of an earlier commit is unknown: that may have been an
+ * attempt with one of these keys. */
+static stele_status judge_unbegun(const stele_store *store, stele_status status,
+                                  const stele_append *appends, size_t count)
+{
+    for (size_t i = 0;
+         i < count && store->writer_broken && status != STELE_MISUSE && status != STELE_READ_ONLY;
+         i++)
+        if (append_at(appends, i)->idempotency_key != NULL)
+            return stele__fail_within(STELE_UNKNOWN_OUTCOME,
+                                      "an earlier commit is not settled yet");
+    return status;
+}
+
 static const stele_wait *wait_of_first(const stele_append *appends, size_t count)
 {
     if (count == 0 || appends->struct_size < offsetof(stele_append, wait) + sizeof(appends->wait))
@@ -167,6 +181,8 @@ stele_status stele_store_append_many(stele_store *store, const stele_append *app
     status = check_many(appends, count);
     if (status == STELE_OK)
         status = stele__write_begin(store, wait_of_first(appends, count), &connection);
+    if (status != STELE_OK)
+        status = judge_unbegun(store, status, appends, count);
     if (status == STELE_OK) {
         status = apply_many(store, connection, appends, count, appended_out, &failed, &changed);
         if (status == STELE_OK && changed)

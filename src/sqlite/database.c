@@ -43,7 +43,8 @@ static stele_status status_of_code(int code)
 {
     switch (code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return STELE_BUSY;
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: /* a lock that was kept through a recovery */ return STELE_BUSY;
     case SQLITE_NOMEM: return STELE_NO_MEMORY;
     case SQLITE_FULL: return STELE_FULL;
     case SQLITE_READONLY: return STELE_READ_ONLY;

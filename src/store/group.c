@@ -97,6 +97,21 @@ static void set_verdict(stele__request *request, stele_status status)
         snprintf(request->error, sizeof(request->error), "%s", stele_error_text());
 }
 
+/*
+ * The transaction could not begin. While the outcome of an earlier commit is unknown, it may be
+ * that of an attempt with the same key: "nothing was stored" would not be true of that.
+ */
+static void refuse_request(const stele_store *store, stele__request *request, stele_status status)
+{
+    if (request->unknown) { /* so it stays that, with its reason */
+        request->status = STELE_UNKNOWN_OUTCOME;
+        return;
+    }
+    set_verdict(request, status);
+    if (store->writer_broken && request->repeatable && status != STELE_READ_ONLY)
+        request->status = STELE_UNKNOWN_OUTCOME;
+}
+
 static void apply_request(stele__request *request, stele__connection *connection)
 {
     request->changed = false;
@@ -113,20 +128,13 @@ static bool is_broken_by(const stele__request *request, const stele__connection 
 /* In a transaction of its own. The turn is held. */
 static void run_alone(stele_store *store, stele__request *request)
 {
-    char unknown[STELE__ERROR_SIZE];
     for (int attempt = 0; attempt < 2; attempt++) {
         stele__connection *connection = NULL;
         stele__patience patience;
         stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, NULL);
-        if (request->unknown)
-            snprintf(unknown, sizeof(unknown), "%s", request->error);
         stele_status status = stele__write_begin_held(store, &patience, &connection);
         if (status != STELE_OK) {
-            set_verdict(request, status);
-            if (request->unknown) { /* so it stays that */
-                request->status = STELE_UNKNOWN_OUTCOME;
-                memcpy(request->error, unknown, sizeof(unknown));
-            }
+            refuse_request(store, request, status);
             return;
         }
         apply_request(request, connection);
@@ -275,7 +283,7 @@ static void refuse_group(stele_store *store, stele__request *own, stele_status s
     pthread_cond_broadcast(&requests->room);
     pthread_mutex_unlock(&store->mutex);
     for (stele__request *request = group->first; request != NULL; request = request->next)
-        set_verdict(request, status);
+        refuse_request(store, request, status);
 }
 
 stele_status stele__group_lead(stele_store *store, stele__request *own, stele__patience *patience,

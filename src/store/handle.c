@@ -136,7 +136,8 @@ static void tidy_file(stele_store *store)
         return;
     stele__patience_begin(&patience, NULL, CLOSE_TRANSFER_MS, NULL);
     stele__meta_clear_dirty(store);
-    stele__transfer_guarded(store, &patience, &left);
+    if (!store->writer_broken)
+        stele__transfer_guarded(store, &patience, &left);
 }
 
 static void close_connections(stele_store *store)

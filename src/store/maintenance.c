@@ -30,9 +30,9 @@ static void maintain(stele_store *store, bool wanted, uint64_t *commits_seen)
     stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, &store->closing);
     if (stele__turn_take(store, &patience) != STELE_OK)
         return;
-    wanted |= is_quiet(store, commits_seen);
-    if (wanted && !store->writer_broken
-        && stele__transfer_guarded(store, &patience, &left) == STELE_OK && left == 0)
+    if (!store->writer_broken && (is_quiet(store, commits_seen) || wanted)
+        && stele__transfer_guarded(store, &patience, &left) == STELE_OK && left == 0
+        && !store->writer_broken)
         store->writer.database->wal_pages = 0;
     stele__turn_pass(store);
 }

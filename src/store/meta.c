@@ -271,9 +271,9 @@ static stele_status change_durably(stele_store *store, stele__patience *patience
     if (status == STELE_UNKNOWN_OUTCOME)
         store->writer_broken = true;
     status = stele__settle_outcome(status);
-    if (store->options.durability == STELE_DURABILITY_FULL)
+    if (store->options.durability == STELE_DURABILITY_FULL || store->writer.database == NULL)
         return status;
-    stele_status back = stele__database_sync(database, STELE_DURABILITY_RELAXED);
+    stele_status back = stele__database_sync(store->writer.database, STELE_DURABILITY_RELAXED);
     return status != STELE_OK ? status : back;
 }
 

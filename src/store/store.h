@@ -120,7 +120,7 @@ struct stele_store {
 
     /* Owned by who has the writer's turn. */
     stele__connection writer;
-    bool writer_broken; /* a commit failed with its outcome unknown: reopen and settle first */
+    atomic_bool writer_broken;   /* a commit's outcome is unknown: reopen and settle first */
     stele__turnstile *turnstile; /* NULL: no fair turns here */
     bool in_line;
     stele__database *transferrer;

@@ -104,11 +104,7 @@ stele_status stele__transfer_guarded(stele_store *store, stele__patience *patien
     status = transfer_all(store, hard, left_out);
     if (status == STELE_OK)
         stele__anchoring_transferred(store, *left_out == 0);
-    char error[STELE__ERROR_SIZE];
-    snprintf(error, sizeof(error), "%s", stele_error_text());
-    stele__database_rollback(store->writer.database);
-    stele__restore_error(error);
-    stele__file_unlock(store);
+    stele__write_end_held(store);
     count_transfer(store, status, *left_out);
     return status;
 }
@@ -143,10 +139,10 @@ void stele__transfer_consider(stele_store *store)
 static void transfer_of_own_accord(stele_store *store)
 {
     uint32_t left = 0;
-    uint32_t pages = store->writer.database->wal_pages;
     stele__patience patience;
-    if (store->writer_broken || pages < store->transfer_at_pages)
+    if (store->writer_broken || store->writer.database->wal_pages < store->transfer_at_pages)
         return;
+    uint32_t pages = store->writer.database->wal_pages;
     stele__patience_begin(&patience, NULL, OWN_ACCORD_MS, &store->closing);
     stele__transfer_guarded(store, &patience, &left);
     store->transfer_at_pages = pages + store->options.wal_soft_pages / 4 + 1;

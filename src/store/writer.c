@@ -131,20 +131,32 @@ stele_status stele__write_commit(stele_store *store)
     return status;
 }
 
+/* When not even rolling back works, for lack of memory, only closing gives the locks back. */
+static void give_up_writer(stele_store *store)
+{
+    store->writer_broken = true;
+    if (store->wrapped != NULL)
+        return;
+    uint64_t revision = store->writer.revision;
+    stele__connection_dispose(store, &store->writer);
+    store->writer.revision = revision + 1;
+}
+
 void stele__write_abort(stele_store *store)
 {
-    if (!store->writer.changed && !stele__database_in_transaction(store->writer.database))
+    stele__database *database = store->writer.database;
+    if (database == NULL || (!store->writer.changed && !stele__database_in_transaction(database)))
         return;
     char error[STELE__ERROR_SIZE];
     snprintf(error, sizeof(error), "%s", stele_error_text());
-    stele__database_rollback(store->writer.database);
-    if (stele__database_in_transaction(store->writer.database) && !store->memory)
-        store->writer_broken = true;
+    stele__database_rollback(database);
     if (store->writer.changed) {
         store->writer.revision++;
         store->writer.schema_cookie = 0; /* what was rolled back may have been a schema, too */
         store->writer.changed = false;
     }
+    if (stele__database_in_transaction(database) && !store->memory)
+        give_up_writer(store);
     stele__restore_error(error);
 }
 
