@@ -65,8 +65,6 @@ static void release_own(void *context, void *memory)
     free(memory);
 }
 
-/*  */
-
 /* Before anything else uses SQLite. */
 static void take_over_memory(void)
 {
@@ -74,7 +72,7 @@ static void take_over_memory(void)
     own.allocate = allocate_own_or_fail;
     own.reallocate = reallocate_own_or_fail;
     own.release = release_own;
-    if (stele_allocator_set != NULL && stele_allocator_set(&own) != STELE_OK) {
+    if (stele_allocator_set(&own) != STELE_OK) {
         fprintf(stderr, "the allocator can't be set: %s\n", stele_error_text());
         exit(EXIT_FAILURE);
     }
