@@ -8,7 +8,8 @@
  *
  * Who commits. What was submitted is committed together by whoever writes next: another append, a
  * stele_ticket_wait(), a stele_store_flush(), or the thread that `committer` in stele_options
- * starts. Without that thread, and when nobody writes, nothing happens by itself.
+ * starts. Without that thread, and when nobody writes, nothing happens by itself. Transactions and
+ * stele_store_append_many() take nothing along, and may come before what waits.
  *
  * Every submission gets exactly one verdict, and only after the COMMIT (or the refusal) that it
  * tells of: also when the group that it was in failed, when the store is closed (what was submitted
@@ -38,7 +39,9 @@ typedef struct stele_verdict {
 
 /**
  * Told of a verdict, once, on the thread that committed, with no lock held: it may call anything
- * of the library but stele_store_close(). Other verdicts of the same group wait meanwhile.
+ * of the library but stele_store_close(). Other callbacks of the same group wait meanwhile, and
+ * so do those of what it commits itself, until it returns: no stack grows. Tickets don't wait. A
+ * transaction that it begins must end in it.
  */
 typedef void (*stele_verdict_function)(void *context, const stele_verdict *verdict);
 
@@ -61,7 +64,8 @@ STELE_API void stele_submit_init(stele_submit *submit);
  * Queue `append`. It is checked as far as can be without the file, and copied, payloads too.
  *
  * When submit_count_max submissions or submit_size_max bytes wait already, this commits them on
- * this thread; with a committer it waits for room, as long as `append->wait` says.
+ * this thread; with a committer it waits for room, as long as `append->wait` says. Inside a
+ * transaction of this thread neither can be: STELE_MISUSE.
  *
  * @param submit     NULL means STELE_SUBMIT_INIT. Copied.
  * @param ticket_out Receives the ticket, to be closed with stele_ticket_close(). NULL exactly when
@@ -75,6 +79,8 @@ STELE_API stele_status stele_store_submit(stele_store *store, const stele_append
 
 /**
  * Wait for the verdict, committing what is submitted on this thread when nobody else does.
+ *
+ * Inside a transaction of this thread only a verdict that is there can be had; else STELE_MISUSE.
  *
  * @param wait        How long; NULL: as long as it takes. A timeout of 0 only looks.
  * @param verdict_out Receives the verdict, borrowed until the ticket is closed; NULL unless
@@ -109,7 +115,8 @@ STELE_API stele_status stele_store_completed(stele_store *store, stele_ticket **
 STELE_API stele_status stele_store_completion_fd(stele_store *store, int *fd_out);
 
 /**
- * Commit all that was submitted before this call, by whichever thread, until each has its verdict.
+ * Commit all that was submitted before this call, by whichever thread, until each has its verdict
+ * and each callback has returned; in a callback: until each has its verdict.
  *
  * @param wait NULL: as long as it takes.
  * @return STELE_OK (also when some verdicts are failures), STELE_TIMED_OUT, STELE_CANCELLED,

@@ -118,9 +118,11 @@ static stele_status keep_copies(stele_ticket *ticket)
 
 static void destroy_ticket(stele_ticket *ticket)
 {
+    const stele_store *store = ticket->append.request.store;
     stele__prepared_dispose(&ticket->append.prepared);
     stele__free(ticket->copies);
-    pthread_cond_destroy(&ticket->told);
+    if (store->fork_count == stele__fork_count()) /* a parent's thread may wait on it */
+        pthread_cond_destroy(&ticket->told);
     stele__free(ticket);
 }
 
@@ -181,19 +183,22 @@ static void unlist_ticket(stele_store *store, stele_ticket *ticket)
         stele__event_clear(completions->event);
 }
 
+/* With the mutex held. A ticket needs no more than this, so a callback may wait for one. */
+static void settle_ticket(stele__request *request)
+{
+    stele_ticket *ticket = (stele_ticket *)request;
+    write_verdict(ticket);
+    ticket->is_told = true;
+    list_ticket(request->store, ticket);
+    pthread_cond_broadcast(&ticket->told);
+}
+
 /* On the thread that committed. */
 static void tell_verdict(stele__request *request)
 {
     stele_ticket *ticket = (stele_ticket *)request;
-    stele_store *store = request->store;
-    write_verdict(ticket);
     if (ticket->callback != NULL)
         ticket->callback(ticket->context, &ticket->verdict);
-    pthread_mutex_lock(&store->mutex);
-    ticket->is_told = true;
-    list_ticket(store, ticket);
-    pthread_cond_broadcast(&ticket->told);
-    pthread_mutex_unlock(&store->mutex);
     release_ticket(ticket);
 }
 
@@ -211,6 +216,7 @@ static stele_status make_ticket(stele_store *store, const stele_append *append,
     }
     stele__append_request_measure(&ticket->append);
     stele__condition_init(&ticket->told);
+    ticket->append.request.settle = settle_ticket;
     ticket->append.request.deliver = tell_verdict;
     ticket->callback = submit->callback;
     ticket->context = submit->context;
@@ -261,7 +267,7 @@ stele_status stele_store_submit(stele_store *store, const stele_append *append,
 
 /* --- Waiting --- */
 
-/* Until the verdict was told on the thread that committed. The store may be closed meanwhile. */
+/* Until the verdict is there. The store may be closed meanwhile. */
 static stele_status wait_until_told(stele_ticket *ticket, stele__patience *patience)
 {
     stele_store *store = ticket->append.request.store;
@@ -284,6 +290,27 @@ static stele_status wait_until_told(stele_ticket *ticket, stele__patience *patie
     return status == STELE_BUSY ? STELE_TIMED_OUT : status;
 }
 
+/* Take part in the committing, unless this is only to look. */
+static stele_status commit_for_ticket(stele_ticket *ticket, stele__patience *patience)
+{
+    stele_store *store = ticket->append.request.store;
+    stele_status status = stele__store_enter(store);
+    bool entered = status == STELE_OK;
+    /* Who closes, or is waited for by who closes, called the function that we are in: nobody else
+     * would commit. */
+    if (status == STELE_CLOSED && stele__group_is_telling(store)) {
+        patience->closing = NULL;
+        status = STELE_OK;
+    }
+    if (status == STELE_OK && patience->timeout_ms == 0)
+        status = STELE_TIMED_OUT;
+    else if (status == STELE_OK)
+        status = stele__group_wait(store, &ticket->append.request, patience);
+    if (entered)
+        stele__store_leave(store);
+    return status;
+}
+
 stele_status stele_ticket_wait(stele_ticket *ticket, const stele_wait *wait,
                                const stele_verdict **verdict_out)
 {
@@ -303,22 +330,16 @@ stele_status stele_ticket_wait(stele_ticket *ticket, const stele_wait *wait,
     ticket->waited = true;
     pthread_mutex_unlock(&store->mutex);
 
-    status = stele__store_enter(store);
-    if (status == STELE_OK) {
-        status = stele__group_wait(store, &ticket->append.request, &patience);
-        stele__store_leave(store);
-    }
-    if (status == STELE_OK || status == STELE_CLOSED) /* closing settles it */
+    status = commit_for_ticket(ticket, &patience);
+    if (status == STELE_CLOSED) /* closing settles it */
         status = wait_until_told(ticket, &patience);
-    if (status == STELE_OK) {
-        *verdict_out = &ticket->verdict;
-        return STELE_OK;
-    }
     pthread_mutex_lock(&store->mutex);
-    ticket->waited = false;
-    list_ticket(store, ticket);
+    bool told = ticket->is_told; /* maybe in this moment */
+    ticket->waited = told;
     pthread_mutex_unlock(&store->mutex);
-    return status;
+    if (told)
+        *verdict_out = &ticket->verdict;
+    return told ? STELE_OK : status;
 }
 
 void *stele_ticket_context(const stele_ticket *ticket)

@@ -16,7 +16,7 @@ void stele__group_enqueue(stele__requests *requests, stele__request *request)
     if (request->deliver != NULL) {
         requests->count++;
         requests->size += request->size;
-        requests->serial++;
+        request->serial = ++requests->serial;
     }
 }
 
@@ -55,6 +55,9 @@ typedef struct request_list {
     stele__request **last;
     uint32_t count;
     size_t size;
+    uint32_t commits;
+    uint32_t committed; /* of the requests */
+    bool locked_out;    /* the file's lock wasn't to be had for one of them */
 } request_list;
 
 static void add_to_list(request_list *list, stele__request *request)
@@ -125,25 +128,53 @@ static bool is_broken_by(const stele__request *request, const stele__connection 
            && (request->changed || !stele__database_in_transaction(connection->database));
 }
 
-/* In a transaction of its own. The turn is held. */
-static void run_alone(stele_store *store, stele__request *request)
+/* Whether it was judged: that it was stored before, that it was not, or that it can't be. A failure
+ * before that, such as of the disk, says nothing of an earlier attempt. */
+static bool is_judged(const stele__request *request)
+{
+    return request->status >= 0 || request->changed || request->status == STELE_CONFLICT
+           || request->status == STELE_KEY_REUSED || request->status == STELE_ARCHIVED
+           || request->status == STELE_TOMBSTONED;
+}
+
+/* In a transaction of its own, which is over afterwards. */
+static void attempt_alone(stele_store *store, stele__request *request, request_list *group)
+{
+    stele__connection *connection = NULL;
+    stele__patience patience;
+    stele__patience_begin(&patience, NULL, group->locked_out ? 0 : store->options.busy_timeout_ms,
+                          NULL);
+    request->changed = false;
+    stele_status status = stele__write_begin_held(store, &patience, &connection);
+    if (status != STELE_OK) {
+        group->locked_out |= status == STELE_BUSY; /* the others don't wait as long again */
+        refuse_request(store, request, status);
+        return;
+    }
+    apply_request(request, connection);
+    if (request->status >= 0 && request->changed) {
+        status = stele__write_commit(store);
+        if (status != STELE_OK)
+            set_verdict(request, status);
+        group->commits += status == STELE_OK;
+        group->committed += status == STELE_OK;
+    }
+    stele__write_end_held(store);
+}
+
+/* The turn is held. */
+static void run_alone(stele_store *store, stele__request *request, request_list *group)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
-        stele__connection *connection = NULL;
-        stele__patience patience;
-        stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, NULL);
-        stele_status status = stele__write_begin_held(store, &patience, &connection);
-        if (status != STELE_OK) {
-            refuse_request(store, request, status);
+        char unknown[STELE__ERROR_SIZE];
+        if (request->unknown)
+            memcpy(unknown, request->error, sizeof(unknown));
+        attempt_alone(store, request, group);
+        if (request->unknown && !is_judged(request)) { /* so it stays that */
+            request->status = STELE_UNKNOWN_OUTCOME;
+            memcpy(request->error, unknown, sizeof(unknown));
             return;
         }
-        apply_request(request, connection);
-        if (request->status >= 0 && request->changed) {
-            status = stele__write_commit(store);
-            if (status != STELE_OK)
-                set_verdict(request, status);
-        }
-        stele__write_end_held(store);
         if (request->status != STELE_UNKNOWN_OUTCOME)
             return;
         request->unknown = true;
@@ -164,14 +195,18 @@ static void commit_group(stele_store *store, stele__connection *connection, requ
          request = request->next) {
         apply_request(request, connection);
         changed |= request->changed;
+        group->committed += request->changed;
         broken = is_broken_by(request, connection);
     }
     if (!broken && !changed)
         return;
     stele_status status = broken ? STELE_OK : stele__write_commit(store);
-    if (!broken && status == STELE_OK)
+    if (!broken && status == STELE_OK) {
+        group->commits++;
         return;
+    }
 
+    group->committed = 0;
     stele__write_abort(store);
     stele__request *only = group->count == 1 ? group->first : NULL;
     bool settle = status == STELE_UNKNOWN_OUTCOME && only != NULL && only->repeatable;
@@ -189,7 +224,7 @@ static void commit_group(stele_store *store, stele__connection *connection, requ
             memcpy(request->error, error, sizeof(error));
         }
         if (!request->unknown || request->repeatable)
-            run_alone(store, request);
+            run_alone(store, request, group);
     }
 }
 
@@ -197,60 +232,119 @@ static void commit_group(stele_store *store, stele__connection *connection, requ
 static void settle_request(stele_store *store, stele__request *request)
 {
     request->done = true;
-    if (request->deliver != NULL)
+    if (request->deliver != NULL) {
         store->requests->settled++;
+        request->settle(request);
+    }
     if (request->waiter != NULL && !request->waiter->has_turn) {
         stele__waiter_leave(store, request->waiter);
         pthread_cond_signal(&request->waiter->wake);
     }
 }
 
-/* Tell those who wait, keep those to be told in `told`, and maybe pass the turn on. */
-static void finish_group(stele_store *store, request_list *group, bool pass, request_list *told)
+/* A thread that delivers verdicts of one store. */
+struct stele__teller {
+    const stele_store *store;
+    request_list list;
+    bool listed;
+    uint64_t oldest; /* that it has not delivered, or not returned from */
+    struct stele__teller *next;
+    struct stele__teller *previous;
+    struct stele__teller *outer; /* on the same thread, of another store */
+};
+
+/* What a verdict's function calls may lead to more verdicts of the same store on this thread: the
+ * outermost delivers them, so that no stack grows. */
+static _Thread_local struct stele__teller *innermost_teller;
+
+static struct stele__teller *find_teller(const stele_store *store)
+{
+    struct stele__teller *teller = innermost_teller;
+    while (teller != NULL && teller->store != store)
+        teller = teller->outer;
+    return teller;
+}
+
+bool stele__group_is_telling(const stele_store *store)
+{
+    return find_teller(store) != NULL;
+}
+
+bool stele__group_was_told(const stele_store *store, uint64_t serial)
+{
+    const struct stele__teller *teller = store->requests->tellers;
+    while (teller != NULL && teller->oldest > serial)
+        teller = teller->next;
+    return teller == NULL;
+}
+
+/* With the mutex held. */
+static void list_teller(stele__requests *requests, struct stele__teller *teller)
+{
+    teller->listed = true;
+    teller->oldest = teller->list.first->serial;
+    teller->next = requests->tellers;
+    if (teller->next != NULL)
+        teller->next->previous = teller;
+    requests->tellers = teller;
+}
+
+static void unlist_teller(stele__requests *requests, const struct stele__teller *teller)
+{
+    if (teller->previous != NULL)
+        teller->previous->next = teller->next;
+    else
+        requests->tellers = teller->next;
+    if (teller->next != NULL)
+        teller->next->previous = teller->previous;
+}
+
+/* The verdicts of a group are there: wake those who wait, and maybe pass the turn on. */
+static void finish_group(stele_store *store, const request_list *group, bool pass,
+                         struct stele__teller *teller)
 {
     stele__requests *requests = store->requests;
     pthread_mutex_lock(&store->mutex);
-    requests->commits++;
-    requests->requests += group->count;
+    requests->commits += group->commits;
+    requests->requests += group->committed;
     if (group->count > requests->largest)
         requests->largest = group->count;
     for (stele__request *request = group->first; request != NULL;) {
         stele__request *next = request->next; /* a follower's ends with its call */
-        bool deliver = request->deliver != NULL;
-        if (deliver)
-            add_to_list(told, request);
+        if (request->deliver != NULL)
+            add_to_list(&teller->list, request);
         settle_request(store, request);
         request = next;
     }
+    if (teller->list.first != NULL && !teller->listed)
+        list_teller(requests, teller);
     if (pass)
         stele__turn_pass_locked(store);
     pthread_mutex_unlock(&store->mutex);
 }
 
-/* What a verdict's function calls may lead to more verdicts on this thread: the outermost tells
- * them, so that no stack grows. */
-static _Thread_local request_list *telling;
-
-static void deliver_verdicts(request_list *told)
+static void deliver_verdicts(stele_store *store, struct stele__teller *teller)
 {
-    if (told->first == NULL)
+    if (!teller->listed)
         return;
-    if (telling != NULL) {
-        if (telling->first == NULL)
-            telling->last = &telling->first;
-        *telling->last = told->first;
-        telling->last = told->last;
-        return;
-    }
     char error[STELE__ERROR_SIZE];
     snprintf(error, sizeof(error), "%s", stele_error_text());
-    telling = told;
-    while (told->first != NULL) {
-        stele__request *request = told->first;
-        told->first = request->next;
+    teller->outer = innermost_teller;
+    innermost_teller = teller;
+    pthread_mutex_lock(&store->mutex);
+    while (teller->list.first != NULL) {
+        stele__request *request = teller->list.first;
+        teller->list.first = request->next;
+        teller->oldest = request->serial;
+        pthread_cond_broadcast(&store->requests->told);
+        pthread_mutex_unlock(&store->mutex);
         request->deliver(request);
+        pthread_mutex_lock(&store->mutex);
     }
-    telling = NULL;
+    unlist_teller(store->requests, teller);
+    pthread_cond_broadcast(&store->requests->told);
+    pthread_mutex_unlock(&store->mutex);
+    innermost_teller = teller->outer;
     stele__restore_error(error);
 }
 
@@ -289,7 +383,10 @@ static void refuse_group(stele_store *store, stele__request *own, stele_status s
 stele_status stele__group_lead(stele_store *store, stele__request *own, stele__patience *patience,
                                bool patient)
 {
-    request_list told = { 0 };
+    struct stele__teller here = { .store = store };
+    struct stele__teller *teller = find_teller(store);
+    if (teller == NULL)
+        teller = &here;
     stele_status status = STELE_OK;
     bool again = true;
     while (again) {
@@ -305,9 +402,10 @@ stele_status stele__group_lead(stele_store *store, stele__request *own, stele__p
             refuse_group(store, own, status, &group);
         }
         again = own != NULL && own->queued;
-        finish_group(store, &group, !again, &told);
+        finish_group(store, &group, !again, teller);
     }
-    deliver_verdicts(&told);
+    if (teller == &here)
+        deliver_verdicts(store, &here);
     stele__transfer_if_wanted(store);
     return status;
 }

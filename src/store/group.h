@@ -17,8 +17,10 @@ typedef struct stele__request {
      * failure with it true means that the transaction must not be committed. May run again. */
     stele_status (*apply)(struct stele__request *request, stele__connection *connection,
                           bool *changed_out);
-    /* Told of the verdict on the thread that led, without a lock or the turn; may free the request.
-     * NULL: its thread waits in stele__group_run(). */
+    /* Of a submission; NULL when its thread waits in stele__group_run(). Once the verdict is there:
+     * `settle` at once, with the mutex held; then `deliver` on the thread that led, without a lock
+     * or the turn. It may call the user, and may free the request. */
+    void (*settle)(struct stele__request *request);
     void (*deliver)(struct stele__request *request);
     stele_store *store;
     size_t size;     /* bytes, for the bounds */
@@ -32,6 +34,7 @@ typedef struct stele__request {
     bool done;
     bool changed; /* in the group's transaction */
     bool unknown; /* a commit that it was in failed so */
+    uint64_t serial;
     stele__waiter *waiter;
     struct stele__request *next;
 } stele__request;
@@ -42,9 +45,11 @@ typedef struct stele__requests {
     stele__request **last;
     size_t count; /* of submissions: those with `deliver` */
     size_t size;
-    atomic_size_t queued; /* of both kinds; read without the mutex as a hint */
-    uint64_t serial;      /* submissions that ever came */
-    uint64_t settled;     /* submissions that have their verdict */
+    atomic_size_t queued;          /* of both kinds; read without the mutex as a hint */
+    uint64_t serial;               /* submissions that ever came */
+    uint64_t settled;              /* submissions that have their verdict */
+    struct stele__teller *tellers; /* threads that deliver verdicts */
+    pthread_cond_t told;           /* one was delivered */
     pthread_cond_t room;
     pthread_cond_t work; /* for the committer */
     pthread_t committer;
@@ -76,7 +81,8 @@ stele_status stele__group_submit(stele_store *store, stele__request *request,
 stele_status stele__group_wait(stele_store *store, stele__request *request,
                                stele__patience *patience);
 
-/* Until all that was submitted before has its verdict. */
+/* Until all that was submitted before has its verdict, and was told of it: but for those that
+ * wait for this thread to return from telling another. */
 stele_status stele__group_flush(stele_store *store, const stele_wait *wait);
 
 /* --- Between group.c and submit.c --- */
@@ -87,9 +93,14 @@ void stele__group_withdraw(stele__requests *requests, stele__request *request);
 /*
  * The turn is held, and is passed on. `own` is settled whatever happens. When the file can't be
  * written to and there is no `own`, that is the verdict of all submissions; but `patient` leaves
- * them where they are if it was only busy. The status is that of beginning.
+ * them where they are if only this caller's waiting has ended (BUSY, CANCELLED, CLOSED). The status
+ * is that of beginning.
  */
 stele_status stele__group_lead(stele_store *store, stele__request *own, stele__patience *patience,
                                bool patient);
+/* Whether this thread is delivering verdicts of `store`: the user's function called us. */
+bool stele__group_is_telling(const stele_store *store);
+/* Whether all submissions up to `serial` were told. With the mutex held. */
+bool stele__group_was_told(const stele_store *store, uint64_t serial);
 
 #endif

@@ -156,7 +156,9 @@ static void close_connections(stele_store *store)
     stele__connection_dispose(store, &store->writer);
     stele__turnstile_close(store->turnstile);
     store->turnstile = NULL;
+    pthread_mutex_lock(&store->mutex); /* a ticket may be closed just now */
     stele__event_close(store->completions.event);
+    pthread_mutex_unlock(&store->mutex);
 }
 
 void stele_store_close(stele_store *store)
@@ -170,7 +172,8 @@ void stele_store_close(stele_store *store)
         stele__store_release(store);
         return;
     }
-    assert(stele__callback_running() == NULL); /* it would wait for itself */
+    /* It would wait for itself. */
+    assert(stele__callback_running() == NULL && !stele__group_is_telling(store));
 
     pthread_mutex_lock(&store->mutex);
     store->closing = true;

@@ -5,22 +5,28 @@
 #include "base/platform.h"
 #include "store/group.h"
 
+/* Its own thread can't leave it any more: a leader is at it. A submission can be left. */
+static bool is_beyond_recall(const stele__request *request)
+{
+    return request->deliver == NULL && !request->queued;
+}
+
 /* In a queue for the turn with `request`, until one of the two is there. With the mutex held; what
- * was already taken by a leader is waited for whatever `patience` says. */
+ * can't be left is waited for whatever `patience` says. */
 static stele_status wait_with_request(stele_store *store, stele__request *request,
                                       stele__waiter *waiter, stele__patience *patience)
 {
     stele_status status = STELE_OK;
     while (!waiter->has_turn && !request->done) {
-        bool taken = !request->queued;
         stele__condition_wait(&waiter->wake, &store->mutex,
-                              taken ? INT64_MAX : stele__patience_next_check_us(patience));
-        if (waiter->has_turn || request->done || !request->queued)
+                              is_beyond_recall(request) ? INT64_MAX
+                                                        : stele__patience_next_check_us(patience));
+        if (waiter->has_turn || request->done || is_beyond_recall(request))
             continue;
         pthread_mutex_unlock(&store->mutex);
         status = stele__patience_check(patience, "waiting for other writers of this store");
         pthread_mutex_lock(&store->mutex);
-        if (status != STELE_OK && !waiter->has_turn && request->queued)
+        if (status != STELE_OK && !waiter->has_turn && !request->done && !is_beyond_recall(request))
             break;
         status = STELE_OK; /* too late to stop */
     }
@@ -90,25 +96,54 @@ static bool is_full(const stele_store *store, const stele__request *request)
                || requests->size + request->size > store->options.submit_size_max);
 }
 
-/* With the mutex held: until there is room, by waiting for the committer or by doing its work. */
+/* The turn is held: commit what others submitted. A failure that became their verdict is none of
+ * the caller's. */
+static stele_status lead_for_others(stele_store *store, stele__patience *patience)
+{
+    stele_status status = stele__group_lead(store, NULL, patience, true);
+    return status == STELE_BUSY || status == STELE_CANCELLED || status == STELE_CLOSED ? status
+                                                                                       : STELE_OK;
+}
+
+/* Wait for the committer. With the mutex held. */
+static stele_status wait_for_room(stele_store *store, const stele__request *request,
+                                  stele__patience *patience)
+{
+    if (!store->closing)
+        stele__condition_wait(&store->requests->room, &store->mutex,
+                              stele__patience_next_check_us(patience));
+    if (!is_full(store, request))
+        return STELE_OK;
+    pthread_mutex_unlock(&store->mutex);
+    stele_status status = stele__patience_check(patience, "waiting for room among the submissions");
+    pthread_mutex_lock(&store->mutex);
+    return status;
+}
+
+/* With the mutex held: until there is room, by waiting for the committer or by doing its work. The
+ * latter also for who is called by it, which would wait for itself. */
 static stele_status make_room(stele_store *store, const stele__request *request,
                               stele__patience *patience)
 {
-    stele__requests *requests = store->requests;
+    bool waits = store->requests->has_committer && !stele__group_is_telling(store);
+    bool again = false;
     stele_status status = STELE_OK;
     while (status == STELE_OK && is_full(store, request)) {
-        if (requests->has_committer && !store->closing)
-            stele__condition_wait(&requests->room, &store->mutex,
-                                  stele__patience_next_check_us(patience));
-        pthread_mutex_unlock(&store->mutex);
-        status = stele__patience_check(patience, "waiting for room among the submissions");
-        if (status == STELE_OK && !requests->has_committer) {
-            status = stele__turn_take(store, patience);
-            if (status == STELE_OK)
-                status = stele__group_lead(store, NULL, patience, true);
-            if (!stele__patience_is_over(status) && status != STELE_MISUSE)
-                status = STELE_OK; /* that was the verdict of those who had waited */
+        if (atomic_load(&store->writer_thread) == stele__thread_id())
+            return stele__fail(STELE_MISUSE, "no room among the submissions, and the transaction of"
+                                             " this thread keeps them from being committed");
+        if (waits) {
+            status = wait_for_room(store, request, patience);
+            continue;
         }
+        pthread_mutex_unlock(&store->mutex);
+        if (again)
+            status = stele__patience_check(patience, "waiting for room among the submissions");
+        if (status == STELE_OK)
+            status = stele__turn_take(store, patience);
+        if (status == STELE_OK)
+            status = lead_for_others(store, patience);
+        again = true;
         pthread_mutex_lock(&store->mutex);
     }
     return status;
@@ -141,24 +176,25 @@ stele_status stele__group_wait(stele_store *store, stele__request *request,
                                stele__patience *patience)
 {
     stele_status status = STELE_OK;
-    bool lead = false;
-    if (atomic_load(&store->writer_thread) == stele__thread_id())
-        return stele__fail(STELE_MISUSE, "this thread has a transaction open: it would wait for"
-                                         " itself");
     pthread_mutex_lock(&store->mutex);
+    if (!request->done && atomic_load(&store->writer_thread) == stele__thread_id())
+        status = stele__fail(STELE_MISUSE, "this thread has a transaction open: it would wait for"
+                                           " itself");
     while (!request->done && status == STELE_OK) {
-        if (!store->writer_taken) {
+        bool lead = !store->writer_taken;
+        if (lead)
             store->writer_taken = true;
-            lead = true;
-        } else {
+        else
             status = queue_with_request(store, request, patience, &lead);
-        }
         if (!lead)
             continue;
         pthread_mutex_unlock(&store->mutex);
-        status = stele__group_lead(store, NULL, patience, true);
-        if (!stele__patience_is_over(status))
-            status = STELE_OK;
+        status = lead_for_others(store, patience);
+        pthread_mutex_lock(&store->mutex);
+        if (request->done || status != STELE_OK)
+            break;
+        pthread_mutex_unlock(&store->mutex); /* more than one group was before it */
+        status = stele__patience_check(patience, "committing what was submitted");
         pthread_mutex_lock(&store->mutex);
     }
     bool done = request->done;
@@ -173,16 +209,30 @@ stele_status stele__group_flush(stele_store *store, const stele_wait *wait)
     stele__requests *requests = store->requests;
     stele__patience patience;
     stele_status status = stele__patience_begin(&patience, wait, UINT32_MAX, &store->closing);
+    bool again = false;
     pthread_mutex_lock(&store->mutex);
     uint64_t target = requests->serial;
     while (status == STELE_OK && requests->settled < target) {
         pthread_mutex_unlock(&store->mutex);
-        status = stele__turn_take(store, &patience);
-        if (status == STELE_OK) {
-            status = stele__group_lead(store, NULL, &patience, true);
-            if (!stele__patience_is_over(status))
-                status = STELE_OK;
-        }
+        if (again)
+            status = stele__patience_check(&patience, "committing what was submitted");
+        if (status == STELE_OK)
+            status = stele__turn_take(store, &patience);
+        if (status == STELE_OK)
+            status = lead_for_others(store, &patience);
+        again = true;
+        pthread_mutex_lock(&store->mutex);
+    }
+    /* Other threads may still be telling. Closing waits for them as well. */
+    patience.closing = NULL;
+    while (status == STELE_OK && !stele__group_is_telling(store)
+           && !stele__group_was_told(store, target)) {
+        stele__condition_wait(&requests->told, &store->mutex,
+                              stele__patience_next_check_us(&patience));
+        if (stele__group_was_told(store, target))
+            break;
+        pthread_mutex_unlock(&store->mutex);
+        status = stele__patience_check(&patience, "waiting for verdicts to be told");
         pthread_mutex_lock(&store->mutex);
     }
     pthread_mutex_unlock(&store->mutex);
@@ -195,8 +245,8 @@ static void *run_committer(void *context)
     stele_store *store = context;
     stele__requests *requests = store->requests;
     pthread_mutex_lock(&store->mutex);
-    while (requests->first != NULL || !requests->stop) {
-        if (requests->first == NULL) {
+    while (requests->count > 0 || !requests->stop) {
+        if (requests->count == 0) { /* appends of threads see to themselves */
             stele__condition_wait(&requests->work, &store->mutex, INT64_MAX);
             continue;
         }
@@ -217,6 +267,7 @@ stele_status stele__group_open(stele_store *store)
     if (requests == NULL)
         return stele__fail(STELE_NO_MEMORY, "no memory for a store");
     requests->last = &requests->first;
+    stele__condition_init(&requests->told);
     stele__condition_init(&requests->room);
     stele__condition_init(&requests->work);
     store->requests = requests;
@@ -246,8 +297,10 @@ void stele__group_drain(stele_store *store)
     }
     while (requests->first != NULL) {
         stele__patience patience;
+        stele__patience_begin(&patience, NULL, UINT32_MAX, NULL);
+        if (stele__turn_take(store, &patience) != STELE_OK) /* maintenance may have it */
+            continue;
         stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, NULL);
-        store->writer_taken = true;
         stele__group_lead(store, NULL, &patience, false);
     }
 }
@@ -257,6 +310,7 @@ void stele__group_close(stele_store *store)
     stele__requests *requests = store->requests;
     if (requests == NULL)
         return;
+    pthread_cond_destroy(&requests->told);
     pthread_cond_destroy(&requests->room);
     pthread_cond_destroy(&requests->work);
     stele__free(requests);
