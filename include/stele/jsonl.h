@@ -55,8 +55,8 @@ typedef struct stele_imported {
  * What to import, and how.
  *
  * The callbacks are called on the caller's thread and get `context`. They may call anything that
- * doesn't write to the store; with `atomic` they run inside the import's transaction, so then
- * nothing that reads a ":memory:" store either.
+ * doesn't write to the store or close it; with `atomic` they run inside the import's transaction,
+ * so then nothing that reads a ":memory:" store either.
  */
 typedef struct stele_import {
     size_t struct_size;     /**< Set by the initializer. */
@@ -99,7 +99,8 @@ STELE_API void stele_import_init(stele_import *import);
  *
  * The lines of a batch are read and checked first, and only then the write lock is taken, so that
  * a slow input holds nobody up; only an atomic import keeps the lock from its first valid line on.
- * It checks and reports all lines, also after the first bad one.
+ * It checks and reports all lines, also after the first bad one. Closing the store meanwhile waits
+ * until `read` returns, and ends the import with STELE_CLOSED.
  *
  * @param import       Its `read` is required; `batch_size` and `line_size_max` are at least 1.
  * @param imported_out May be NULL. Set also on failure.

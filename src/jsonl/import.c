@@ -12,6 +12,7 @@
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "store/store.h"
 
 /* A batch ends at the line with which its memory reaches this. */
 #define JSONL_BATCH_SIZE ((size_t)4 * 1024 * 1024)
@@ -264,9 +265,10 @@ stele_status stele_store_import(stele_store *store, const stele_import *import,
     if (imported_out != NULL)
         *imported_out = (stele_imported){ 0 };
     jsonl_importer importer = { .store = store };
-    if (store == NULL)
-        return stele__fail(STELE_MISUSE, "stele_store_import: store is NULL");
     stele_status status = resolve_import(import, &importer.import);
+    /* Inside for all of it: closing waits, also while the input is read. */
+    if (status == STELE_OK)
+        status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
 
@@ -289,5 +291,6 @@ stele_status stele_store_import(stele_store *store, const stele_import *import,
     if (imported_out != NULL)
         *imported_out = importer.imported;
     close_importer(&importer);
+    stele__store_leave(store);
     return status;
 }

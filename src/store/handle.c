@@ -187,8 +187,10 @@ void stele_store_close(stele_store *store)
     char error[STELE__ERROR_SIZE];
     snprintf(error, sizeof(error), "%s", stele_error_text());
     end_open_transaction(store);
-    stele__group_drain(store);
+    /* It may have the turn: nobody takes the writer's connection before it gave that back. */
     stele__maintenance_stop(store);
+    stele__group_drain(store);
+    stele__maintenance_dispose(store);
     close_connections(store);
     if (!store->memory)
         stele__fork_guard(-1);

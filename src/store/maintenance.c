@@ -92,6 +92,13 @@ void stele__maintenance_stop(stele_store *store)
     pthread_cond_signal(&maintenance->wake);
     pthread_mutex_unlock(&store->mutex);
     pthread_join(maintenance->thread, NULL);
+}
+
+void stele__maintenance_dispose(stele_store *store)
+{
+    struct stele__maintenance *maintenance = store->maintenance;
+    if (maintenance == NULL)
+        return;
     pthread_cond_destroy(&maintenance->wake);
     stele__free(maintenance);
     store->maintenance = NULL;

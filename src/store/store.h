@@ -258,7 +258,9 @@ void stele__wrap_forget(stele_store *store);
 
 /* maintenance.c. OK or NO_MEMORY. */
 stele_status stele__maintenance_start(stele_store *store);
+/* End the thread; and, once no other thread can want to wake it, free what is left of it. */
 void stele__maintenance_stop(stele_store *store);
+void stele__maintenance_dispose(stele_store *store);
 /* Tell it that there is something to do. With the mutex held. */
 void stele__maintenance_wake(stele_store *store);
 
