@@ -18,7 +18,7 @@ enum {
     CONNECTION_DESCRIPTORS = 2, /* the file and its WAL */
     SHM_DESCRIPTORS = 1,        /* one for all connections of the process to the file */
     LOCK_DESCRIPTORS = 1,       /* <path>-lock */
-    ANCHOR_DESCRIPTORS = 0,     /* <path>-anchor */
+    ANCHOR_DESCRIPTORS = 1,     /* <path>-anchor */
     COMPLETION_DESCRIPTORS = 2, /* a pipe */
     READ_ONLY_DESCRIPTORS = CONNECTION_DESCRIPTORS + SHM_DESCRIPTORS,
     STORE_DESCRIPTORS = READ_ONLY_DESCRIPTORS + LOCK_DESCRIPTORS + ANCHOR_DESCRIPTORS,

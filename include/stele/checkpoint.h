@@ -24,14 +24,19 @@ typedef struct stele_checkpoint {
     bool found;          /**< A saved position 0 is found; a name never saved is not. */
     int64_t position;    /**< 0 when not found. */
     int64_t saved_at;    /**< Microseconds UTC; 0 when not found. */
-    int64_t reserved[4]; /**< Zero. */
+    int64_t shared;      /**< With STELE_EPOCH: up to where it is of the current timeline too. */
+    int64_t reserved[3]; /**< Zero. */
 } stele_checkpoint;
 
 /**
  * Load the checkpoint `name`. One that was never saved is STELE_OK with `found` false.
  *
- * @return STELE_OK, STELE_MISUSE, STELE_BUSY, STELE_CORRUPT, STELE_IO, STELE_NO_MEMORY,
- *         STELE_CLOSED.
+ * One that was saved in an earlier epoch, beyond where a later one began, is of events that may be
+ * others now: STELE_EPOCH, with all fields set. What was made of the events after `shared` has to
+ * be undone, or the model built anew; then save `shared`, or 0.
+ *
+ * @return STELE_OK, STELE_EPOCH, STELE_MISUSE, STELE_BUSY, STELE_CORRUPT, STELE_IO,
+ *         STELE_NO_MEMORY, STELE_CLOSED.
  */
 STELE_API stele_status stele_checkpoint_load(stele_store *store, const char *name,
                                              stele_checkpoint *checkpoint_out);
@@ -42,8 +47,8 @@ STELE_API stele_status stele_transaction_checkpoint_load(stele_transaction *tran
                                                          stele_checkpoint *checkpoint_out);
 
 /**
- * Save `position` under `name`, replacing what was there. A lower position is accepted, so that a
- * reader can be rewound.
+ * Save `position` under `name`, in the current epoch, replacing what was there. A lower position is
+ * accepted, so that a reader can be rewound.
  *
  * @param position From 0 to the head; beyond it is STELE_MISUSE.
  * @return STELE_OK, STELE_MISUSE, STELE_READ_ONLY, STELE_BUSY, STELE_FULL, STELE_IO,

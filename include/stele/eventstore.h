@@ -211,11 +211,14 @@ typedef struct stele_read {
     uint32_t page_size_max;  /**< Most bytes read ahead at once, but at least one record. 1 MiB. */
     const stele_wait *wait;  /**< How long each page may take, waiting included, and who may cancel
                                   it; NULL: as long as it takes. Borrowed until the cursor closes. */
+    const char *epoch; /**< The epoch in which `after_position` was learnt (stele_store_info.epoch):
+                            beyond what that shares with the current one it is STELE_EPOCH. NULL:
+                            not asked. */
 } stele_read;
 
 /* clang-format off */
 #define STELE_READ_INIT { sizeof(stele_read), NULL, STELE_FORWARD, 0, 0, 0, 0, 0, 0, NULL, 0, \
-    NULL, NULL, false, false, 1000, 1024 * 1024, NULL }
+    NULL, NULL, false, false, 1000, 1024 * 1024, NULL, NULL }
 /* clang-format on */
 
 /** Set `read` to the defaults, as STELE_READ_INIT does. For bindings. */
@@ -234,8 +237,9 @@ typedef struct stele_cursor stele_cursor;
  * @param read       NULL reads everything. Copied, strings too. At most 1,000 types; pages of at
  *                   most 100,000 records and 64 MiB.
  * @param cursor_out Receives the cursor; close it with stele_cursor_close().
- * @return STELE_OK, STELE_MISUSE, STELE_TOO_LARGE (too many types), STELE_BUSY, STELE_CORRUPT,
- *         STELE_IO, STELE_NO_MEMORY, STELE_CLOSED.
+ * @return STELE_OK, STELE_EPOCH (after_position is of another timeline), STELE_MISUSE,
+ *         STELE_TOO_LARGE (too many types), STELE_BUSY, STELE_CORRUPT, STELE_IO, STELE_NO_MEMORY,
+ *         STELE_CLOSED.
  */
 STELE_API stele_status stele_store_read(stele_store *store, const stele_read *read,
                                         stele_cursor **cursor_out);

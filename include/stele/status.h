@@ -40,7 +40,7 @@ typedef enum stele_status {
     STELE_CANCELLED = -19,       /**< The caller's cancel or progress callback said so. */
     STELE_CLOSED = -20,          /**< The store was closed. */
     STELE_UNKNOWN_OUTCOME = -21, /**< Stored or not: repeat with the same key to find out. */
-    STELE_READ_ONLY = -22        /**< The store was opened for reading. */
+    STELE_READ_ONLY = -22        /**< The store was opened for reading, or has lost events. */
 } stele_status;
 
 /** The fixed English sentence for `status`. Never NULL; never freed; any thread. */

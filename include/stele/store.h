@@ -123,6 +123,10 @@ STELE_API void stele_options_init(stele_options *options);
  * file of a known format, that our tables are exactly ours, and that nothing foreign (trigger,
  * index, foreign key) hangs on them. Triggers and views of others never run on our connections.
  *
+ * `<path>-anchor` beside it says what must still be there. If that is lost (a lost WAL, an old
+ * copy), the store opens for reading, and each write answers STELE_READ_ONLY and says what is
+ * missing; opening with `accept_loss` begins a new epoch at the head that is left.
+ *
  * On failure `*store_out` is NULL and there is nothing to close.
  *
  * @param path      UTF-8 file name, or ":memory:" for a private store that ends with the handle.
@@ -132,11 +136,12 @@ STELE_API void stele_options_init(stele_options *options);
  * @return STELE_OK, or
  *         STELE_NOT_FOUND (no file, and must_exist or read_only; or no such folder),
  *         STELE_BUSY (another process kept the file locked),
- *         STELE_CORRUPT (damaged, not a stele file, or its schema was tampered with),
- *         STELE_UNSUPPORTED (a newer format; an unmigrated file with no_migrate or read_only; a
- *         folder that needs `immutable`; `immutable` beside a WAL),
- *         STELE_READ_ONLY (the file, its folder or its disk may not be written to),
- *         STELE_FULL, STELE_IO, STELE_NO_MEMORY, or STELE_MISUSE (an argument).
+ *         STELE_CORRUPT (damaged, not a stele file, its schema was tampered with, or the WAL beside
+ *         it is another file's),
+ *         STELE_UNSUPPORTED (a newer format, of the anchor too; an unmigrated file with no_migrate
+ * or read_only; a folder that needs `immutable`; `immutable` beside a WAL), STELE_READ_ONLY (the
+ * file, its folder or its disk may not be written to), STELE_FULL, STELE_IO, STELE_NO_MEMORY, or
+ * STELE_MISUSE (an argument).
  */
 STELE_API stele_status stele_store_open(const char *path, const stele_options *options,
                                         stele_store **store_out);

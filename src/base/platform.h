@@ -46,6 +46,24 @@ stele_status stele__create_file(const char *path);
  * perhaps included; 0 when there is none. */
 uint32_t stele__wal_page_count(const char *path);
 
+/* --- A small file of our own, written in place: never one of SQLite's --- */
+
+/*
+ * Open the regular file at `path` (absolute), never through a link: for reading, or for both and
+ * then created for its owner alone when missing, with at least `size` bytes, zeros at first. OK;
+ * NOT_FOUND (only for reading); MISUSE (a link, or no regular file); READ_ONLY, FULL, IO,
+ * NO_MEMORY.
+ */
+stele_status stele__small_file_open(const char *path, bool writable, size_t size,
+                                    int *descriptor_out);
+void stele__small_file_close(int descriptor);
+/* Up to `size` bytes from `offset`; fewer at the end of the file. OK or IO. */
+stele_status stele__small_file_read(int descriptor, const char *path, size_t offset, void *bytes,
+                                    size_t size, size_t *size_out);
+/* All of it, and durably. OK, FULL, READ_ONLY or IO. */
+stele_status stele__small_file_write(int descriptor, const char *path, size_t offset,
+                                     const void *bytes, size_t size);
+
 /* Microseconds since 1970 UTC. */
 int64_t stele__clock_now(void);
 /* Microseconds that never go back, from some start. */

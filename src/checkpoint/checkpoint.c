@@ -2,6 +2,7 @@
 #include <stele/checkpoint.h>
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -87,6 +88,20 @@ static void bind_optional_text(stele__statement *statement, int parameter, const
         stele__bind_null(statement, parameter);
 }
 
+/* EPOCH beyond what its epoch shares with the current one; else `*shared_out` is 0. */
+static stele_status check_epoch(stele__connection *connection, const char *name,
+                                const checkpoint_row *row, int64_t *shared_out)
+{
+    char what[STELE_NAME_SIZE_MAX + sizeof("the checkpoint ''")];
+    snprintf(what, sizeof(what), "the checkpoint '%s'", name);
+    stele_status status =
+        stele__epoch_check(connection->database, what, row->epoch == NULL ? "" : row->epoch,
+                           row->position, shared_out);
+    if (status != STELE_EPOCH)
+        *shared_out = 0;
+    return status;
+}
+
 static stele_status load_checkpoint(stele__connection *connection, const char *name,
                                     stele_checkpoint *checkpoint_out)
 {
@@ -102,6 +117,7 @@ static stele_status load_checkpoint(stele__connection *connection, const char *n
             checkpoint_out->found = true;
             checkpoint_out->position = row.position;
             checkpoint_out->saved_at = row.saved_at;
+            status = check_epoch(connection, name, &row, &checkpoint_out->shared);
         }
     }
     stele__statement_end(statement);
@@ -275,7 +291,10 @@ static stele_status check_checkpoints(stele_store *store, stele__findings *findi
         checkpoint_row row;
         stele_status whole = read_checkpoint_row(statement, name == NULL ? "" : name, &row);
         findings->count++;
-        if (whole == STELE_OK && row.position > head)
+        /* One of a timeline that was lost may well be beyond the head of this one. */
+        if (whole == STELE_OK && row.position > head
+            && stele__epoch_check(connection->database, name, row.epoch, row.position, NULL)
+                   != STELE_EPOCH)
             whole = stele__fail(STELE_CORRUPT,
                                 "the checkpoint '%s' is at %" PRId64 ", beyond the head, %" PRId64,
                                 name, row.position, head);

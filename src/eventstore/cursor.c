@@ -72,6 +72,7 @@ static stele_status make_cursor(stele_store *store, stele_transaction *transacti
         stele__transaction_hold(transaction);
     cursor->read = *read;
     cursor->read.types = NULL;
+    cursor->read.epoch = NULL;
     cursor->read.stream = cursor->stream = stele__copy_text(read->stream);
     cursor->read.category = cursor->category = stele__copy_text(read->category);
     cursor->read.prefix = cursor->prefix = stele__copy_text(read->prefix);
@@ -144,6 +145,9 @@ static stele_status open_on_connection(stele_cursor *cursor, stele__connection *
                                        const stele_read *read)
 {
     stele_status status = stele__names_begin(connection);
+    if (status == STELE_OK && read->epoch != NULL)
+        status = stele__epoch_check(connection->database, "the read", read->epoch,
+                                    read->after_position, NULL);
     if (status == STELE_OK)
         status = fix_bounds(cursor, connection);
     if (status == STELE_OK)

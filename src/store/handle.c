@@ -85,6 +85,7 @@ void stele__store_release(stele_store *store)
         pthread_mutex_unlock(&store->mutex);
     if (!last)
         return;
+    stele__anchoring_close(store);
     if (ours) {
         stele__group_close(store);
         pthread_cond_destroy(&store->changed);

@@ -1,4 +1,4 @@
-/* What a file says of itself: its uuid, its epochs, and whether relaxed durability left a mark. */
+/* What a file says of itself: its uuid, and whether relaxed durability left a mark. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +12,7 @@
 /* How long closing waits for another process's writer. */
 #define CLOSE_WAIT_MS 100
 
-/* A random UUID (version 4) as text. */
-static stele_status make_uuid(char text_out[37])
+stele_status stele__make_uuid(char text_out[37])
 {
     unsigned char bytes[16];
     stele_status status = stele__random_bytes(bytes, sizeof(bytes));
@@ -34,18 +33,6 @@ int64_t stele__meta_checksum(const char *key, const char *value)
     stele__digest_init(&digest);
     stele__digest_text(&digest, key);
     stele__digest_text(&digest, value);
-    return (int64_t)stele__digest_end(&digest);
-}
-
-int64_t stele__epoch_checksum(int64_t id, const char *epoch, int64_t starts_after,
-                              int64_t started_at)
-{
-    stele__digest digest;
-    stele__digest_init(&digest);
-    stele__digest_number(&digest, id);
-    stele__digest_text(&digest, epoch);
-    stele__digest_number(&digest, starts_after);
-    stele__digest_number(&digest, started_at);
     return (int64_t)stele__digest_end(&digest);
 }
 
@@ -74,35 +61,6 @@ static stele_status delete_meta(stele__database *database, const char *key)
     return stele__statement_run(statement);
 }
 
-static stele_status add_epoch(stele__database *database)
-{
-    char epoch[37];
-    stele_status status = make_uuid(epoch);
-    int64_t id = 0;
-    int64_t head = 0;
-    if (status == STELE_OK)
-        status =
-            stele__database_number(database, "SELECT coalesce(max(id), 0) + 1 FROM epochs", &id);
-    if (status == STELE_OK)
-        status = stele__database_number(database, "SELECT max(position) FROM events", &head);
-    stele__statement *statement = NULL;
-    if (status == STELE_OK)
-        status = stele__statement_begin(
-            database,
-            "INSERT INTO epochs(id, epoch, starts_after, started_at, checksum)"
-            " VALUES(?1, ?2, ?3, ?4, ?5)",
-            &statement);
-    if (status != STELE_OK)
-        return status;
-    int64_t now = stele__clock_now();
-    stele__bind_number(statement, 1, id);
-    stele__bind_text(statement, 2, epoch);
-    stele__bind_number(statement, 3, head);
-    stele__bind_number(statement, 4, now);
-    stele__bind_number(statement, 5, stele__epoch_checksum(id, epoch, head, now));
-    return stele__statement_run(statement);
-}
-
 stele_status stele__settle_outcome(stele_status status)
 {
     if (status != STELE_UNKNOWN_OUTCOME)
@@ -115,7 +73,7 @@ stele_status stele__meta_fill(stele__database *database)
     char uuid[37];
     char created_at[32];
     snprintf(created_at, sizeof(created_at), "%" PRId64, stele__clock_now());
-    stele_status status = make_uuid(uuid);
+    stele_status status = stele__make_uuid(uuid);
     if (status == STELE_OK)
         status = write_meta(database, "uuid", uuid);
     if (status == STELE_OK)
@@ -123,39 +81,37 @@ stele_status stele__meta_fill(stele__database *database)
     if (status == STELE_OK) /* positions begin here; a later format may drop a prefix */
         status = write_meta(database, "first", "1");
     if (status == STELE_OK)
-        status = add_epoch(database);
+        status = stele__epoch_begin(database, NULL);
     return status;
 }
 
-/* Marks of other boots mean that power may have cost us commits: positions from the head on could
- * be used again, so a new epoch begins. */
-static stele_status judge_dirty_marks(stele__database *database)
+/* Of other boots, or of one that has no name. */
+#define OLD_MARKS "key >= 'dirty:' AND key < 'dirty;' AND (value <> ?1 OR value = '')"
+
+static stele_status count_old_marks(stele__database *database, const char *boot, int64_t *count_out)
+{
+    *count_out = 0;
+    stele__statement *statement = NULL;
+    stele_status status =
+        stele__statement_begin(database, "SELECT count(*) FROM meta WHERE " OLD_MARKS, &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_text(statement, 1, boot);
+    status = stele__statement_step(statement);
+    if (status == STELE_OK)
+        *count_out = stele__column_number(statement, 0);
+    stele__statement_end(statement);
+    return status;
+}
+
+stele_status stele__meta_begin_epoch(stele__database *database, char epoch_out[37])
 {
     char boot[64];
     stele__boot_id(boot);
     stele__statement *statement = NULL;
-    stele_status status =
-        stele__statement_begin(database,
-                               "SELECT count(*) FROM meta WHERE key >= 'dirty:' AND key < 'dirty;' "
-                               "AND (value <> ?1 OR value = '')",
-                               &statement);
-    if (status != STELE_OK)
-        return status;
-    stele__bind_text(statement, 1, boot);
-    int64_t count = 0;
-    status = stele__statement_step(statement);
+    stele_status status = stele__epoch_begin(database, epoch_out);
     if (status == STELE_OK)
-        count = stele__column_number(statement, 0);
-    stele__statement_end(statement);
-    if (status != STELE_OK || count == 0)
-        return status;
-
-    status = add_epoch(database);
-    if (status == STELE_OK)
-        status = stele__statement_begin(database,
-                                        "DELETE FROM meta WHERE key >= 'dirty:' AND key < 'dirty;' "
-                                        "AND (value <> ?1 OR value = '')",
-                                        &statement);
+        status = stele__statement_begin(database, "DELETE FROM meta WHERE " OLD_MARKS, &statement);
     if (status != STELE_OK)
         return status;
     stele__bind_text(statement, 1, boot);
@@ -183,45 +139,15 @@ static stele_status read_uuid(stele__database *database, char uuid_out[37])
     return status;
 }
 
-static stele_status read_epoch(stele__database *database, char epoch_out[37])
+/* The facts of a file whose tables a user made by hand. */
+static stele_status fill_by_hand(stele__database *database)
 {
-    stele__statement *statement = NULL;
-    stele_status status =
-        stele__statement_begin(database,
-                               "SELECT id, epoch, starts_after, started_at, checksum FROM epochs"
-                               " ORDER BY id DESC LIMIT 1",
-                               &statement);
-    if (status != STELE_OK)
-        return status;
-    status = stele__statement_step(statement);
-    if (status == STELE_DONE)
-        status = stele__fail(STELE_CORRUPT, "the store has no epoch");
-    if (status == STELE_OK) {
-        const char *epoch = stele__column_text(statement, 1);
-        int64_t id = stele__column_number(statement, 0);
-        if (epoch == NULL || strlen(epoch) != 36
-            || stele__epoch_checksum(id, epoch, stele__column_number(statement, 2),
-                                     stele__column_number(statement, 3))
-                   != stele__column_number(statement, 4))
-            status = stele__fail(STELE_CORRUPT, "the row %" PRId64 " of epochs is damaged", id);
-        else
-            memcpy(epoch_out, epoch, 37);
-    }
-    stele__statement_end(statement);
-    return status;
-}
-
-static stele_status prepare_file(stele__database *database)
-{
-    stele_status status = stele__database_begin(database);
-    if (status != STELE_OK)
-        return status;
     char uuid[37];
-    status = read_uuid(database, uuid);
+    stele_status status = stele__database_begin(database);
+    if (status == STELE_OK)
+        status = read_uuid(database, uuid);
     if (status == STELE_DONE)
         status = stele__meta_fill(database);
-    if (status == STELE_OK)
-        status = judge_dirty_marks(database);
     if (status == STELE_OK)
         status = stele__settle_outcome(stele__database_commit(database));
     stele__database_rollback(database);
@@ -230,20 +156,11 @@ static stele_status prepare_file(stele__database *database)
 
 stele_status stele__meta_load(stele_store *store, stele__database *database)
 {
-    stele_status status = STELE_OK;
-    int64_t dirty_count = 0;
-    status = read_uuid(database, store->uuid);
-    if (status >= 0 && !store->options.read_only) {
-        stele_status counted = stele__database_number(
-            database, "SELECT count(*) FROM meta WHERE key >= 'dirty:' AND key < 'dirty;'",
-            &dirty_count);
-        if (counted != STELE_OK)
-            return counted;
-        if (status == STELE_DONE || dirty_count > 0) {
-            status = prepare_file(database);
-            if (status == STELE_OK)
-                status = read_uuid(database, store->uuid);
-        }
+    stele_status status = read_uuid(database, store->uuid);
+    if (status == STELE_DONE && !store->options.read_only) {
+        status = fill_by_hand(database);
+        if (status == STELE_OK)
+            status = read_uuid(database, store->uuid);
     }
     if (status == STELE_DONE)
         return stele__fail(STELE_UNSUPPORTED,
@@ -251,7 +168,31 @@ stele_status stele__meta_load(stele_store *store, stele__database *database)
                            " uuid");
     if (status != STELE_OK)
         return status;
-    return read_epoch(database, store->epoch);
+    return stele__epoch_current(database, store->epoch);
+}
+
+stele_status stele__meta_judge_marks(stele_store *store)
+{
+    stele__database *database = store->writer.database;
+    stele__patience patience;
+    char boot[64];
+    int64_t count = 0;
+    stele__boot_id(boot);
+    stele_status status = count_old_marks(database, boot, &count);
+    if (status != STELE_OK || count == 0)
+        return status;
+    stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, NULL);
+    status = stele__file_lock(store, &patience);
+    if (status == STELE_OK) /* somebody else may have done it since */
+        status = count_old_marks(database, boot, &count);
+    if (status == STELE_OK && count > 0)
+        status = stele__meta_begin_epoch(database, NULL);
+    if (status == STELE_OK)
+        status = stele__settle_outcome(stele__database_commit(database));
+    stele__write_end_held(store);
+    if (status == STELE_OK)
+        status = stele__epoch_current(database, store->epoch);
+    return status;
 }
 
 /* A change of `meta` that is durable whatever the store's durability. Not while the store is part
@@ -291,7 +232,7 @@ stele_status stele__meta_mark_dirty(stele_store *store, stele__patience *patienc
     char handle[37];
     char boot[64];
     char key[64];
-    stele_status status = make_uuid(handle);
+    stele_status status = stele__make_uuid(handle);
     if (status != STELE_OK)
         return status;
     stele__boot_id(boot);

@@ -271,7 +271,7 @@ static stele_status open_resolved(stele_store *store)
     if (status == STELE_OK)
         status = prepare_path(store);
     if (status == STELE_OK)
-        status = stele__anchoring_judge_wal(store->path);
+        status = stele__anchoring_judge_wal(store->path, store->options.read_only);
     if (status == STELE_OK)
         status = open_first_connection(store, &database);
     pthread_mutex_unlock(&create_mutex);
@@ -305,6 +305,8 @@ stele_status stele__store_surround(stele_store *store)
         status = open_turnstile(store);
     if (status == STELE_OK && !store->memory && store->wrapped == NULL)
         status = stele__anchoring_open(store);
+    if (status == STELE_OK && !store->options.read_only && store->lost[0] == '\0')
+        status = stele__meta_judge_marks(store);
     if (status == STELE_OK)
         status = stele__committer_start(store);
     if (status == STELE_OK)

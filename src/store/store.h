@@ -125,7 +125,8 @@ struct stele_store {
     bool in_line;
     stele__database *transferrer;
     uint32_t transfer_at_pages;
-    stele__anchor *anchor;
+    stele__anchor *anchor; /* NULL: none is kept */
+    stele__anchor_sample anchor_sample;
     int64_t anchored_at_us;
     bool no_drain; /* for the control of a test */
 };
@@ -275,6 +276,29 @@ stele_status stele__settle_outcome(stele_status status);
 stele_status stele__meta_fill(stele__database *database);
 /* These facts, read; a file whose tables a user made by hand gets them first. */
 stele_status stele__meta_load(stele_store *store, stele__database *database);
+/* Old marks of relaxed durability mean that power may have cost us commits, so that positions from
+ * the head on could be used again: then a new epoch begins. Not for a store that may not be
+ * written. */
+stele_status stele__meta_judge_marks(stele_store *store);
+/* A new epoch at the head, which takes the old marks away. Inside a transaction. `epoch_out` may be
+ * NULL. */
+stele_status stele__meta_begin_epoch(stele__database *database, char epoch_out[37]);
+/* A random UUID (version 4) as text. */
+stele_status stele__make_uuid(char text_out[37]);
+
+/* epochs.c. One more row, at the head. Inside a transaction. `epoch_out` may be NULL. */
+stele_status stele__epoch_begin(stele__database *database, char epoch_out[37]);
+/* The one that holds now. */
+stele_status stele__epoch_current(stele__database *database, char epoch_out[37]);
+/* Whether there ever was such an epoch. */
+stele_status stele__epoch_knows(stele__database *database, const char *epoch, bool *known_out);
+/*
+ * Whether `position`, learnt in `epoch`, means the same now: EPOCH beyond what that shares with the
+ * current one. `*shared_out` (may be NULL) is the last position they share; 0 for an epoch that
+ * isn't known, INT64_MAX for the current one. `what` is at that position, for the text.
+ */
+stele_status stele__epoch_check(stele__database *database, const char *what, const char *epoch,
+                                int64_t position, int64_t *shared_out);
 /* The checksums of their rows. */
 int64_t stele__meta_checksum(const char *key, const char *value);
 int64_t stele__epoch_checksum(int64_t id, const char *epoch, int64_t starts_after,

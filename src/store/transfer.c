@@ -177,8 +177,8 @@ stele_status stele_store_transfer(stele_store *store, const stele_wait *wait, ui
         return status;
     status =
         stele__patience_begin(&patience, wait, store->options.busy_timeout_ms, &store->closing);
-    if (status == STELE_OK && store->options.read_only)
-        status = stele__fail(STELE_READ_ONLY, "the store was opened for reading");
+    if (status == STELE_OK)
+        status = stele__write_check(store);
     if (status == STELE_OK)
         status = stele__turn_take(store, &patience);
     if (status == STELE_OK) {

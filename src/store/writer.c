@@ -119,8 +119,10 @@ stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
 
 stele_status stele__write_commit(stele_store *store)
 {
+    stele__anchoring_committing(store);
     stele_status status = stele__database_commit(store->writer.database);
     if (status == STELE_OK) {
+        stele__anchoring_committed(store);
         /* Our own commit moved it; what moves it from here is somebody else's. */
         store->writer.data_version = stele__database_data_version(store->writer.database);
         store->writer.changed = false;

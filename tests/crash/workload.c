@@ -26,6 +26,7 @@ stele_store *crash_open(crash_run *run)
     stele_options options = STELE_OPTIONS_INIT;
     options.durability = run->workload->durability;
     options.wal_soft_pages = 8;
+    options.anchor_interval_ms = 0; /* at each commit: no cut may make it say too much */
     stele_store *store = NULL;
     stele_status status = stele_store_open(run->path, &options, &store);
     if (status != STELE_OK)

@@ -1,0 +1,295 @@
+/* What lies beside a store: a WAL that isn't its own, another anchor than it had, or none. */
+#include "anchor_losses.h"
+
+#include <sys/stat.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define SLOT_SIZE     512
+#define SLOT_DISTANCE 4096
+
+/* --- A WAL that isn't ours --- */
+
+static void refuse_wal(const stele_options *options)
+{
+    file_copy database = load_file(store_path());
+    file_copy wal = load_file(test_path("store.db-wal"));
+    refuse_path(store_path(), options, STELE_CORRUPT);
+    assert_reason_has("the WAL beside");
+    expect_unchanged(store_path(), database);
+    expect_unchanged(test_path("store.db-wal"), wal);
+}
+
+START_TEST(wal_of_another_store_is_refused_and_nothing_of_it_merged)
+{
+    stele_options reading = STELE_OPTIONS_INIT;
+    stele_options accepting = STELE_OPTIONS_INIT;
+    reading.read_only = true;
+    accepting.accept_loss = true;
+    append_cleanly("other.db", 3);
+    crash_after("other.db", 5);
+    take_wal("store.db");
+    copy_file(test_path("other.db-wal"), test_path("store.db-wal"));
+
+    refuse_wal(NULL);
+    refuse_wal(&reading);
+    refuse_wal(&accepting);
+
+    unlink(test_path("store.db-wal"));
+    give_wal_back("store.db");
+    expect_whole(8);
+}
+END_TEST
+
+START_TEST(control_wal_of_another_store_is_merged_without_the_anchor)
+{
+    append_cleanly("other.db", 3);
+    crash_after("other.db", 5);
+    take_wal("store.db");
+    copy_file(test_path("other.db-wal"), test_path("store.db-wal"));
+    unlink(test_path("store.db-anchor"));
+    file_copy before = load_file(store_path());
+
+    stele_store *opened = NULL;
+    (void)stele_store_open(store_path(), NULL, &opened);
+    stele_store_close(opened);
+
+    file_copy after = load_file(store_path());
+    ck_assert(before.size != after.size || memcmp(before.data, after.data, before.size) != 0);
+    free(before.data);
+    free(after.data);
+}
+END_TEST
+
+START_TEST(wal_of_an_earlier_time_is_refused)
+{
+    copy_file(test_path("store.db-wal"), test_path("kept"));
+    append_cleanly("store.db", 1);
+    crash_after("store.db", 5);
+    take_wal("store.db");
+    copy_file(test_path("kept"), test_path("store.db-wal"));
+
+    refuse_wal(NULL);
+
+    unlink(test_path("store.db-wal"));
+    give_wal_back("store.db");
+    expect_whole(14);
+}
+END_TEST
+
+/* Relaxed durability anchors no head before a transfer, but it knows its WAL. */
+START_TEST(relaxed_store_refuses_the_wal_of_another_too)
+{
+    crash told = { "relaxed.db", 5, STELE_DURABILITY_RELAXED, 0, 0 };
+    ck_assert_int_eq(run_in_child(append_and_vanish, &told), 0);
+
+    copy_file(test_path("store.db-wal"), test_path("relaxed.db-wal"));
+
+    refuse_path(test_path("relaxed.db"), NULL, STELE_CORRUPT);
+    assert_reason_has("the WAL beside");
+}
+END_TEST
+
+static int checkpoint_with_another_program(void *context)
+{
+    (void)context;
+    sqlite3 *raw = open_raw(store_path());
+    run_raw(raw, "PRAGMA wal_checkpoint(RESTART)");
+    run_raw(raw, "CREATE TABLE balances(account TEXT)");
+    run_raw(raw, "PRAGMA wal_checkpoint(RESTART)");
+    run_raw(raw, "INSERT INTO balances VALUES('a')");
+    return 0;
+}
+
+START_TEST(wal_that_another_program_began_anew_is_followed)
+{
+    ck_assert_int_eq(run_in_child(checkpoint_with_another_program, NULL), 0);
+
+    expect_whole(8);
+}
+END_TEST
+
+/* --- No anchor --- */
+
+START_TEST(missing_anchor_is_a_warning_and_a_new_one_is_made)
+{
+    open_in_file();
+    close_store();
+    unlink(test_path("store.db-anchor"));
+
+    open_in_file();
+
+    expect_state(store, STELE_ANCHOR_MISSING, 0);
+    assert_heard("warning: ");
+    assert_heard("there is no anchor");
+    assert_status(append_one("account-1", STELE_ANY, "moved", NULL), STELE_OK);
+    close_store();
+    begin_test();
+    expect_whole(9);
+    ck_assert_str_eq(heard, "");
+}
+END_TEST
+
+START_TEST(anchor_of_another_store_is_a_warning_and_is_replaced)
+{
+    open_in_file();
+    close_store();
+    append_cleanly("other.db", 20);
+    copy_file(test_path("other.db-anchor"), test_path("store.db-anchor"));
+
+    open_in_file();
+
+    expect_state(store, STELE_ANCHOR_MISSING, 0);
+    assert_heard("the anchor is of another store");
+    assert_heard("at position 20");
+    close_store();
+    expect_whole(8);
+}
+END_TEST
+
+/* Somebody removed a store that had crashed, but not its anchor; the next one is killed at once. */
+START_TEST(new_store_beside_a_left_anchor_opens_again_after_a_crash)
+{
+    unlink(store_path());
+    unlink(test_path("store.db-wal"));
+    unlink(test_path("store.db-shm"));
+
+    crash told = { "store.db", 0, STELE_DURABILITY_FULL, 1000, 0 };
+    ck_assert_int_eq(run_in_child(append_and_vanish, &told), 0);
+
+    open_in_file();
+    ck_assert_int_eq(head_of(store), 0);
+    assert_heard("the anchor is of another store");
+}
+END_TEST
+
+START_TEST(new_store_gets_an_anchor_for_its_owner_alone_and_no_warning)
+{
+    struct stat facts;
+    begin_test();
+    append_cleanly("new.db", 0);
+    append_cleanly("new.db", 2);
+    append_cleanly("new.db", 1);
+
+    ck_assert_str_eq(heard, "");
+    ck_assert_int_eq(stat(test_path("new.db-anchor"), &facts), 0);
+    ck_assert_int_eq(facts.st_mode & 0777, 0600);
+}
+END_TEST
+
+START_TEST(store_in_memory_has_none)
+{
+    open_in_memory();
+
+    expect_state(store, STELE_ANCHOR_NONE, 0);
+}
+END_TEST
+
+/* --- The anchor's own file --- */
+
+static uint64_t sequence_of(const unsigned char *slot)
+{
+    uint64_t sequence = 0;
+    for (int i = 7; i >= 0; i--)
+        sequence = sequence << 8 | slot[16 + i];
+    return sequence;
+}
+
+/* Where the newer slot begins. */
+static size_t newer_slot(const file_copy *anchor)
+{
+    ck_assert_uint_ge(anchor->size, SLOT_DISTANCE + SLOT_SIZE);
+    return sequence_of(anchor->data) > sequence_of(anchor->data + SLOT_DISTANCE) ? 0
+                                                                                 : SLOT_DISTANCE;
+}
+
+/* Tear the last write, in the middle: the one before it counts. */
+START_TEST(torn_slot_leaves_the_other)
+{
+    file_copy anchor = load_file(test_path("store.db-anchor"));
+    size_t at = newer_slot(&anchor);
+    memset(anchor.data + at + SLOT_SIZE / 4, 0xa5, SLOT_SIZE / 2);
+    save_file(test_path("store.db-anchor"), anchor.data, anchor.size);
+    take_wal("store.db");
+
+    expect_lost(6, "position 6", "ends at 3");
+
+    memset(anchor.data, 0xa5, anchor.size);
+    save_file(test_path("store.db-anchor"), anchor.data, anchor.size);
+    free(anchor.data);
+    open_in_file();
+    expect_state(store, STELE_ANCHOR_MISSING, 0);
+}
+END_TEST
+
+START_TEST(anchor_of_a_newer_format_is_unsupported_but_for_readers)
+{
+    stele_options reading = STELE_OPTIONS_INIT;
+    reading.read_only = true;
+    file_copy anchor = load_file(test_path("store.db-anchor"));
+    unsigned char *slot = anchor.data + newer_slot(&anchor);
+    slot[8] = 2;
+    uint64_t hash = XXH3_64bits(slot, SLOT_SIZE - 8);
+    for (int i = 0; i < 8; i++)
+        slot[SLOT_SIZE - 8 + i] = (unsigned char)(hash >> (8 * i));
+    save_file(test_path("store.db-anchor"), anchor.data, anchor.size);
+    file_copy database = load_file(store_path());
+
+    refuse_path(store_path(), NULL, STELE_UNSUPPORTED);
+
+    assert_reason_has("format 2");
+    expect_unchanged(store_path(), database);
+    expect_unchanged(test_path("store.db-anchor"), anchor);
+    store = open_path(store_path(), &reading);
+    expect_state(store, STELE_ANCHOR_MISSING, 0);
+    ck_assert_int_eq(head_of(store), 8);
+}
+END_TEST
+
+START_TEST(what_is_no_regular_file_is_no_anchor)
+{
+    const char *path = test_path("store.db-anchor");
+    file_copy victim = load_file(path);
+    ck_assert_int_eq(rename(path, test_path("victim")), 0);
+
+    ck_assert_int_eq(symlink(test_path("victim"), path), 0);
+    refuse_path(store_path(), NULL, STELE_MISUSE);
+    unlink(path);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    refuse_path(store_path(), NULL, STELE_MISUSE);
+    rmdir(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    refuse_path(store_path(), NULL, STELE_MISUSE);
+    unlink(path);
+
+    expect_unchanged(test_path("victim"), victim);
+    ck_assert_int_eq(rename(test_path("victim"), path), 0);
+    expect_whole(8);
+}
+END_TEST
+
+int main(void)
+{
+    /* Before any store: the hook holds for the process. */
+    if (stele_log_set(hear, NULL) != STELE_OK)
+        return EXIT_FAILURE;
+    Suite *suite = suite_create("anchor_beside");
+    TCase *wal = add_case(suite, "wal", make_crashed_store);
+    tcase_add_test(wal, wal_of_another_store_is_refused_and_nothing_of_it_merged);
+    tcase_add_test(wal, control_wal_of_another_store_is_merged_without_the_anchor);
+    tcase_add_test(wal, wal_of_an_earlier_time_is_refused);
+    tcase_add_test(wal, relaxed_store_refuses_the_wal_of_another_too);
+    tcase_add_test(wal, wal_that_another_program_began_anew_is_followed);
+    TCase *missing = add_case(suite, "missing", make_crashed_store);
+    tcase_add_test(missing, missing_anchor_is_a_warning_and_a_new_one_is_made);
+    tcase_add_test(missing, anchor_of_another_store_is_a_warning_and_is_replaced);
+    tcase_add_test(missing, new_store_beside_a_left_anchor_opens_again_after_a_crash);
+    tcase_add_test(missing, new_store_gets_an_anchor_for_its_owner_alone_and_no_warning);
+    tcase_add_test(missing, store_in_memory_has_none);
+    TCase *file = add_case(suite, "file", make_crashed_store);
+    tcase_add_test(file, torn_slot_leaves_the_other);
+    tcase_add_test(file, anchor_of_a_newer_format_is_unsupported_but_for_readers);
+    tcase_add_test(file, what_is_no_regular_file_is_no_anchor);
+    return run_suite(suite);
+}
