@@ -36,6 +36,8 @@ ssize_t __real_getrandom(void *bytes, size_t size, unsigned flags);
 int __real_clock_gettime(clockid_t clock, struct timespec *time_out);
 
 int __wrap_open(const char *path, int flags, ...);
+int __wrap___open_2(const char *path, int flags);
+int __wrap_open64(const char *path, int flags, ...);
 int __wrap_close(int descriptor);
 int __wrap_fsync(int descriptor);
 int __wrap_fdatasync(int descriptor);
@@ -115,6 +117,24 @@ int __wrap_open(const char *path, int flags, ...)
     recorder_leave();
     errno = error;
     return descriptor;
+}
+
+/* The same under the names that checked and large-file builds use. */
+int __wrap___open_2(const char *path, int flags)
+{
+    return __wrap_open(path, flags);
+}
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    if ((flags & O_CREAT) != 0) {
+        va_list arguments;
+        va_start(arguments, flags);
+        mode = (mode_t)va_arg(arguments, int);
+        va_end(arguments);
+    }
+    return __wrap_open(path, flags, mode);
 }
 
 int __wrap_close(int descriptor)
