@@ -69,7 +69,8 @@ typedef struct stele_options {
      * write lock on the writing thread; may call nothing of the store. NULL means the system's. */
     int64_t (*clock)(void *context);
     void *clock_context;
-    /** Beyond this many WAL pages new reads wait too, until it was emptied. 32000 pages, 128 MB. */
+    /** Beyond this many WAL pages a transfer lets no new read begin before it has tried, and waits
+     * ten times as long for readers of other processes. 32000 pages, 128 MB. */
     uint32_t wal_hard_pages;
     uint32_t group_count_max;    /**< Most appends that share a commit. 256. */
     uint32_t group_size_max;     /**< Most bytes of them, but at least one append. 4 MiB. */
@@ -270,7 +271,7 @@ typedef struct stele_store_info {
     uint64_t transfers;       /**< That moved the whole WAL. */
     uint64_t transfers_short; /**< That readers kept from it. */
     uint64_t transfers_failed;
-    uint64_t gates;         /**< Times that new reads waited, beyond wal_hard_pages. */
+    uint64_t gates;         /**< Times that new reads waited until the WAL was begun anew. */
     int64_t oldest_read_us; /**< How long the oldest read in progress has lasted; 0 for none. */
     uint64_t reserved[4];   /**< Zero. */
 } stele_store_info;

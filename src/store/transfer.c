@@ -3,8 +3,9 @@
  *
  * A PASSIVE transfer gets no further than the oldest read in progress, and readers that read page
  * after page always have one. So the pages that had begun before are waited for, and it is done
- * again. What began in between reads the WAL still, and keeps the next write from starting it
- * anew: beyond the hard threshold new pages wait as well, until a write has done so.
+ * again. What began in between would read the WAL still, and keep the next write from beginning it
+ * anew, so new pages wait at a gate until a write has done so. Beyond the hard threshold the gate
+ * closes before anything is tried, and readers of other processes are waited for longer.
  */
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,8 @@ static stele_status transfer_all(stele_store *store, bool hard, uint32_t *left_o
     stele_status status = transfer_once(store, left_out);
     if (status != STELE_OK || *left_out == 0 || store->no_drain)
         return status;
+    if (!hard)
+        close_gate(store);
     drain_pages(store);
     status = transfer_once(store, left_out);
     /* What still holds it back is in other processes, or a long read of ours. */
