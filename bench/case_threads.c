@@ -56,6 +56,8 @@ static uint64_t run_crowd(void *state, uint64_t operations)
 {
     crowd *all = state;
     pthread_t threads[THREADS_MAX];
+    if (all->size == 0)
+        bench_die("a crowd of nobody");
     for (size_t i = 0; i < all->size; i++) {
         all->members[i].count = operations / all->size;
         if (pthread_create(&threads[i], NULL, run_member, &all->members[i]) != 0)

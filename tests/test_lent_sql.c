@@ -69,7 +69,28 @@ static const char *const denied[] = {
     "PRAGMA foreign_keys = OFF",
     "PRAGMA wal_checkpoint(TRUNCATE)",
     "PRAGMA user_version = 9",
+    "CREATE TABLE pragma_index_list(x)",
+    "CREATE TEMP TABLE pragma_foreign_key_list(x)",
 };
+
+/* What comes after a transaction was ended under it would be stored by itself. */
+START_TEST(nothing_is_done_after_a_statement_has_rolled_everything_back)
+{
+    sqlite3 *kept = stele_transaction_sqlite(transaction);
+    expect_in("INSERT INTO balances VALUES('a', 1)");
+    expect_in("CREATE TABLE single(n INTEGER PRIMARY KEY)");
+    expect_in("INSERT INTO single VALUES(1)");
+    ck_assert_int_ne(run_in(transaction, "INSERT OR ROLLBACK INTO single VALUES(1)"), SQLITE_OK);
+
+    ck_assert_int_eq(sqlite3_exec(kept, "INSERT INTO balances VALUES('b', 2)", NULL, NULL, NULL),
+                     SQLITE_AUTH);
+
+    assert_status(stele_transaction_commit(transaction), STELE_MISUSE);
+    stele_transaction_end(transaction);
+    transaction = begin();
+    ck_assert_int_eq(expect_number("SELECT count(*) FROM balances"), 0);
+}
+END_TEST
 
 START_TEST(transaction_goes_on_after_a_refusal)
 {
@@ -369,6 +390,7 @@ END_TEST
 
 static void add_tests(TCase *tests)
 {
+    tcase_add_test(tests, nothing_is_done_after_a_statement_has_rolled_everything_back);
     tcase_add_loop_test(tests, transaction_goes_on_after_a_refusal, 0, (int)COUNT_OF(denied));
     tcase_add_loop_test(tests, foreign_key_to_ours_is_misuse_at_commit, 0,
                         (int)COUNT_OF(hung_on_ours));

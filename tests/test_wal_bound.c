@@ -138,6 +138,18 @@ START_TEST(maintenance_thread_keeps_it_bounded_too)
 }
 END_TEST
 
+/* A commit that makes the WAL long while the thread is at work is heard all the same. */
+START_TEST(maintenance_thread_misses_no_wake_up)
+{
+    open_with_thresholds(true);
+    store->options.wal_hard_pages = 1000000; /* nobody helps it */
+
+    write_beside_readers(0, 1500, INT64_MAX);
+
+    ck_assert_uint_ge(describe().transfers, 6);
+}
+END_TEST
+
 /* CONTROL: the same without waiting for anybody's page. */
 START_TEST(without_the_drain_looping_readers_make_it_grow)
 {
@@ -187,6 +199,7 @@ int main(void)
     tcase_add_loop_test(tests, looping_readers_leave_the_wal_bounded, 0,
                         (int)COUNT_OF(reader_counts));
     tcase_add_test(tests, maintenance_thread_keeps_it_bounded_too);
+    tcase_add_test(tests, maintenance_thread_misses_no_wake_up);
     tcase_add_test(tests, without_the_drain_looping_readers_make_it_grow);
     tcase_add_test(tests, gate_opens_again_when_nobody_writes);
     tcase_add_test(tests, maintenance_thread_moves_a_short_wal_when_it_is_quiet);

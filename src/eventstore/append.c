@@ -162,7 +162,7 @@ static stele_status judge_unbegun(const stele_store *store, stele_status status,
 
 static const stele_wait *wait_of_first(const stele_append *appends, size_t count)
 {
-    if (count == 0 || appends->struct_size < offsetof(stele_append, wait) + sizeof(appends->wait))
+    if (count == 0 || appends->struct_size < offsetof(stele_append, wait) + sizeof(const void *))
         return NULL;
     return appends->wait;
 }

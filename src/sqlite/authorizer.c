@@ -120,6 +120,9 @@ static int authorize(void *context, int action, const char *first, const char *s
     (void)schema;
     (void)trigger;
     const stele__database *database = context;
+    /* A statement of the user has ended the transaction: nothing more is done in its place. */
+    if (database->authorizer_armed && sqlite3_get_autocommit(database->handle))
+        return SQLITE_DENY;
     return !database->authorizer_armed || is_allowed(database, action, first, second) ? SQLITE_OK
                                                                                       : SQLITE_DENY;
 }

@@ -293,6 +293,20 @@ static stele_status use_wal(stele__database *database, uint32_t timeout_ms)
     return status;
 }
 
+/* The pragma itself: a table could stand in the place of its function. */
+static stele_status ask_encoding(stele__database *database, bool *utf8_out)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(database, "PRAGMA encoding", &statement);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_step(statement);
+    const char *encoding = status == STELE_OK ? stele__column_text(statement, 0) : NULL;
+    *utf8_out = encoding != NULL && strcmp(encoding, "UTF-8") == 0;
+    stele__statement_end(statement);
+    return status < 0 ? status : STELE_OK;
+}
+
 stele_status stele__database_settle(stele__database *database,
                                     const stele__database_options *options, bool fresh)
 {
@@ -307,10 +321,9 @@ stele_status stele__database_settle(stele__database *database,
             return status;
     }
     /* In UTF-16 a payload would not come back as it went in. */
-    int64_t utf8 = 0;
-    status =
-        stele__database_number(database, "SELECT encoding = 'UTF-8' FROM pragma_encoding", &utf8);
-    if (status == STELE_OK && utf8 == 0)
+    bool utf8 = false;
+    status = ask_encoding(database, &utf8);
+    if (status == STELE_OK && !utf8)
         status = stele__fail(STELE_UNSUPPORTED, "the file's text is not in UTF-8");
     if (status != STELE_OK)
         return status;

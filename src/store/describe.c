@@ -58,7 +58,7 @@ static int64_t measure_wal(const stele_store *store)
 /* What a handle of the caller's takes from that. */
 static uint32_t find_lost_guarantees(const stele_store *store, bool wal)
 {
-    const stele__borrowed *borrowed = store->writer.database->borrowed;
+    const stele__borrowed *borrowed = store->borrowed;
     /* Whatever triggers the handle has run, and its own SQL is free. */
     uint32_t lost = STELE_GUARANTEE_HARDENED;
     if (store->memory)

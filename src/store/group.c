@@ -406,6 +406,6 @@ stele_status stele__group_lead(stele_store *store, stele__request *own, stele__p
     }
     if (teller == &here)
         deliver_verdicts(store, &here);
-    stele__transfer_if_wanted(store);
+    stele__transfer_if_wanted(store, patience);
     return status;
 }

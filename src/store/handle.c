@@ -166,10 +166,10 @@ void stele_store_close(stele_store *store)
 {
     if (store == NULL)
         return;
-    if (store->wrapped != NULL)
-        stele__wrap_forget(store);
     /* In a child after fork() the connections are the parent's: closing them would write. */
     if (store->fork_count != stele__fork_count()) {
+        if (store->wrapped != NULL)
+            stele__wrap_forget(store);
         stele__store_release(store);
         return;
     }
@@ -193,6 +193,8 @@ void stele_store_close(stele_store *store)
     stele__group_drain(store);
     stele__maintenance_dispose(store);
     close_connections(store);
+    if (store->wrapped != NULL)
+        stele__wrap_forget(store);
     if (!store->memory)
         stele__fork_guard(-1);
     stele__restore_error(error);

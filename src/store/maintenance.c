@@ -6,6 +6,8 @@
 
 /* Without anything to do it looks this often whether the WAL could be moved in peace. */
 #define LOOK_US 1000000
+/* And then waits this long for another process's writer. */
+#define PEACE_WAIT_MS 50
 
 struct stele__maintenance {
     pthread_t thread;
@@ -14,26 +16,34 @@ struct stele__maintenance {
 };
 
 /* A WAL that is not long but has not grown since the last look is moved as well: so that after a
- * burst the file is complete, and the next open has nothing to recover. */
-static bool is_quiet(stele_store *store, uint64_t *commits_seen)
+ * burst the file is complete, and the next open has nothing to recover. The turn is held. */
+static void move_in_peace(stele_store *store, uint64_t *commits_seen)
 {
+    stele__patience patience;
+    uint32_t left = 0;
+    if (store->writer_broken)
+        return;
     uint64_t commits = store->writer.database->transaction_count;
     bool quiet = commits == *commits_seen && store->writer.database->wal_pages > 0;
     *commits_seen = commits;
-    return quiet;
+    if (!quiet)
+        return;
+    stele__patience_begin(&patience, NULL, PEACE_WAIT_MS, &store->closing);
+    if (stele__transfer_guarded(store, &patience, &left) == STELE_OK && left == 0
+        && !store->writer_broken)
+        store->writer.database->wal_pages = 0;
 }
 
 static void maintain(stele_store *store, bool wanted, uint64_t *commits_seen)
 {
     stele__patience patience;
-    uint32_t left = 0;
-    stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, &store->closing);
+    stele__patience_begin(&patience, NULL, UINT32_MAX, &store->closing);
     if (stele__turn_take(store, &patience) != STELE_OK)
         return;
-    if (!store->writer_broken && (is_quiet(store, commits_seen) || wanted)
-        && stele__transfer_guarded(store, &patience, &left) == STELE_OK && left == 0
-        && !store->writer_broken)
-        store->writer.database->wal_pages = 0;
+    if (wanted)
+        stele__transfer_of_own_accord(store);
+    else
+        move_in_peace(store, commits_seen);
     stele__turn_pass(store);
 }
 
@@ -44,8 +54,9 @@ static void *run_maintenance(void *context)
     uint64_t commits_seen = 0;
     pthread_mutex_lock(&store->mutex);
     while (!maintenance->stop) {
-        stele__condition_wait(&maintenance->wake, &store->mutex,
-                              stele__clock_monotonic_us() + LOOK_US);
+        if (!atomic_load(&store->transfer_wanted)) /* it may have come while we were at it */
+            stele__condition_wait(&maintenance->wake, &store->mutex,
+                                  stele__clock_monotonic_us() + LOOK_US);
         if (maintenance->stop)
             break;
         bool wanted = atomic_exchange(&store->transfer_wanted, false);

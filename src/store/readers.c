@@ -9,11 +9,17 @@
 #define GATE_US 100000
 
 /* With the mutex held. */
-static void wait_at_gate(stele_store *store)
+static void wait_at_gate(stele_store *store, stele__patience *patience)
 {
     int64_t until_us = stele__clock_monotonic_us() + GATE_US;
+    int64_t check_us = stele__patience_next_check_us(patience);
+    bool hurried = check_us < until_us;
+    if (hurried)
+        until_us = check_us;
     while (store->gate_closed && !store->closing) {
         if (stele__clock_monotonic_us() >= until_us) {
+            if (hurried) /* goes through alone */
+                return;
             store->gate_closed = false;
             pthread_cond_broadcast(&store->changed);
             return;
@@ -94,7 +100,7 @@ static stele_status take_reader(stele_store *store, stele__patience *patience,
     bool open_another = false;
     pthread_mutex_lock(&store->mutex);
     if (store->gate_closed)
-        wait_at_gate(store);
+        wait_at_gate(store, patience);
     stele_status status = wait_for_reader(store, patience);
     if (status == STELE_OK && store->idle_readers != NULL) {
         *reader_out = store->idle_readers;

@@ -274,9 +274,16 @@ static size_t find_our_object(const char *name)
     return i;
 }
 
+/* Functions that the comparison asks: a table of their name would answer in their place. */
+static bool is_asked_function(const char *name)
+{
+    return is_same_name(name, "pragma_foreign_key_list", SIZE_MAX)
+           || is_same_name(name, "pragma_index_list", SIZE_MAX);
+}
+
 bool stele__schema_is_ours(const char *name)
 {
-    return find_our_object(name) < OBJECT_COUNT;
+    return find_our_object(name) < OBJECT_COUNT || is_asked_function(name);
 }
 
 /* A row of sqlite_schema. `sql` is NULL for the indexes behind UNIQUE and PRIMARY KEY. */
@@ -362,6 +369,9 @@ static stele_status judge_object(const schema_row *row, bool strict, bool found[
     }
     if (belongs_to_sqlite(row))
         return STELE_OK;
+    if (is_asked_function(row->name))
+        return stele__fail(STELE_CORRUPT, "the foreign %s '%s' hides a function of SQLite",
+                           row->type, row->name);
     if (stele__schema_is_ours(row->table))
         return stele__fail(STELE_CORRUPT, "the foreign %s '%s' hangs on our table '%s'", row->type,
                            row->name, row->table);

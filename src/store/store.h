@@ -57,7 +57,6 @@ typedef struct stele__connection {
 typedef struct stele__waiter {
     pthread_cond_t wake;
     bool has_turn;
-    struct stele__request *request; /* its own, which somebody else may settle meanwhile */
     struct stele__waiter *next;
     struct stele__waiter *previous;
 } stele__waiter;
@@ -68,7 +67,6 @@ typedef struct stele__transfer_counts {
     uint64_t incomplete;
     uint64_t failed;
     uint64_t gates; /* times that new reads had to wait */
-    uint32_t left;  /* pages that the last one left behind */
 } stele__transfer_counts;
 
 /* Submissions with a verdict that nobody waited for. */
@@ -98,6 +96,7 @@ struct stele_store {
     pthread_cond_t changed; /* a reader came back, or the last call left a closing store */
     atomic_bool closing;    /* set under the mutex, read anywhere */
     bool writer_taken;
+    const struct stele__borrowed *borrowed; /* of a wrapped handle: what was found on it */
     stele__waiter *first_waiter;
     stele__waiter *last_waiter;
     struct stele__requests *requests; /* see group.h */
@@ -233,8 +232,11 @@ stele_status stele__transfer_guarded(stele_store *store, stele__patience *patien
                                      uint32_t *left_out);
 /* After a commit: note that the WAL is long. With the turn held. */
 void stele__transfer_consider(stele_store *store);
-/* Without the turn: do what was noted, if nobody else does. Keeps the error text. */
-void stele__transfer_if_wanted(stele_store *store);
+/* Without the turn: do what was noted, if nobody else does, waiting for the turn as `patience` says
+ * (NULL: by busy_timeout_ms). Keeps the error text. */
+void stele__transfer_if_wanted(stele_store *store, stele__patience *patience);
+/* The turn is held: transfer if it is due. */
+void stele__transfer_of_own_accord(stele_store *store);
 
 /* open.c, for every way to open one. A store with `options` taken over and checked, and nothing
  * behind it yet; end it with release. MISUSE, NO_MEMORY. */

@@ -18,6 +18,8 @@ static stele_status wait_with_request(stele_store *store, stele__request *reques
 {
     stele_status status = STELE_OK;
     while (!waiter->has_turn && !request->done) {
+        if (store->closing && patience->closing != NULL && !is_beyond_recall(request))
+            return stele__fail(STELE_CLOSED, "the store was closed");
         stele__condition_wait(&waiter->wake, &store->mutex,
                               is_beyond_recall(request) ? INT64_MAX
                                                         : stele__patience_next_check_us(patience));
@@ -37,7 +39,7 @@ static stele_status wait_with_request(stele_store *store, stele__request *reques
 static stele_status queue_with_request(stele_store *store, stele__request *request,
                                        stele__patience *patience, bool *lead_out)
 {
-    stele__waiter waiter = { .request = request };
+    stele__waiter waiter = { 0 };
     stele__waiter_join(store, &waiter);
     request->waiter = &waiter;
     stele_status status = wait_with_request(store, request, &waiter, patience);
@@ -251,10 +253,13 @@ static void *run_committer(void *context)
             continue;
         }
         pthread_mutex_unlock(&store->mutex);
+        /* The turn comes by itself; only other processes may take too long. */
         stele__patience patience;
-        stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, NULL);
-        if (stele__turn_take(store, &patience) == STELE_OK)
+        stele__patience_begin(&patience, NULL, UINT32_MAX, NULL);
+        if (stele__turn_take(store, &patience) == STELE_OK) {
+            stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, NULL);
             stele__group_lead(store, NULL, &patience, false);
+        }
         pthread_mutex_lock(&store->mutex);
     }
     pthread_mutex_unlock(&store->mutex);

@@ -20,7 +20,7 @@
 #define OUTSIDERS_US      20000
 #define OUTSIDERS_HARD_US 200000
 /* How long a transfer of our own accord waits for another process's writer. */
-#define OWN_ACCORD_MS 50
+#define OWN_ACCORD_WAIT_MS 50
 
 /* Wait until no page is in progress that had begun before. */
 static void drain_pages(stele_store *store)
@@ -86,7 +86,6 @@ static void count_transfer(stele_store *store, stele_status status, uint32_t lef
         store->transfers.incomplete++;
     else
         store->transfers.complete++;
-    store->transfers.left = left;
     pthread_mutex_unlock(&store->mutex);
 }
 
@@ -139,19 +138,19 @@ void stele__transfer_consider(stele_store *store)
 
 /* The turn is held. When readers keep the WAL from shrinking, the next try is not at the next
  * commit but when it has grown by another quarter. */
-static void transfer_of_own_accord(stele_store *store)
+void stele__transfer_of_own_accord(stele_store *store)
 {
     uint32_t left = 0;
     stele__patience patience;
     if (store->writer_broken || store->writer.database->wal_pages < store->transfer_at_pages)
         return;
     uint32_t pages = store->writer.database->wal_pages;
-    stele__patience_begin(&patience, NULL, OWN_ACCORD_MS, &store->closing);
+    stele__patience_begin(&patience, NULL, OWN_ACCORD_WAIT_MS, &store->closing);
     stele__transfer_guarded(store, &patience, &left);
     store->transfer_at_pages = pages + store->options.wal_soft_pages / 4 + 1;
 }
 
-void stele__transfer_if_wanted(stele_store *store)
+void stele__transfer_if_wanted(stele_store *store, stele__patience *patience)
 {
     if (!atomic_load(&store->transfer_wanted))
         return;
@@ -162,11 +161,13 @@ void stele__transfer_if_wanted(stele_store *store)
         return;
     char error[STELE__ERROR_SIZE];
     snprintf(error, sizeof(error), "%s", stele_error_text());
-    stele__patience patience;
-    stele__patience_begin(&patience, NULL, store->options.busy_timeout_ms, &store->closing);
-    if (stele__turn_take(store, &patience) == STELE_OK) {
-        transfer_of_own_accord(store);
+    stele__patience own;
+    stele__patience_begin(&own, NULL, store->options.busy_timeout_ms, &store->closing);
+    if (stele__turn_take(store, patience != NULL ? patience : &own) == STELE_OK) {
+        stele__transfer_of_own_accord(store);
         stele__turn_pass(store);
+    } else {
+        atomic_store(&store->transfer_wanted, true); /* so the next one does it */
     }
     stele__restore_error(error);
 }

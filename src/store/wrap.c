@@ -127,6 +127,7 @@ static stele_status borrow_handle(stele_store *store, struct sqlite3 *handle)
         status = stele__wrap_check(database);
     if (status == STELE_OK)
         status = stele__store_settle_file(store, database, &settings);
+    store->borrowed = database->borrowed;
     if (status == STELE_OK)
         return stele__store_adopt(store, database);
     stele__database_close(database);

@@ -172,5 +172,5 @@ void stele__write_end(stele_store *store)
 {
     stele__write_end_held(store);
     stele__turn_pass(store);
-    stele__transfer_if_wanted(store);
+    stele__transfer_if_wanted(store, NULL);
 }

@@ -66,7 +66,8 @@ static uint64_t choose_first_run(const crash_workload *workload)
 
 /* --- Recording --- */
 
-/* A file that the library writes by itself, and the recorder isn't told of, would be a blind spot. */
+/* A file that the library writes by itself, and the recorder isn't told of, would be a blind spot.
+ */
 static void expect_anchor_recorded(const recording *recorded, int anchor)
 {
     size_t writes = 0;

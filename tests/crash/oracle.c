@@ -38,8 +38,8 @@ static void break_with_status(verdict *found, const char *doing, stele_status st
                   status < 0 ? stele_error_text() : "");
 }
 
-/* Whether the cut falls behind the beginning of a clean close that acknowledged this, as it does for
- * submissions, or came after it. */
+/* Whether the cut falls behind the beginning of a clean close that acknowledged this, as it does
+ * for submissions, or came after it. */
 static bool is_closing_after(const history *past, size_t acked_at, size_t cut)
 {
     for (size_t i = 0; i < past->closing_count; i++)
