@@ -56,16 +56,15 @@ static uint64_t run_crowd(void *state, uint64_t operations)
 {
     crowd *all = state;
     pthread_t threads[THREADS_MAX];
-    if (all->size == 0)
-        bench_die("a crowd of nobody");
+    uint64_t share = operations / (all->size > 0 ? all->size : 1);
     for (size_t i = 0; i < all->size; i++) {
-        all->members[i].count = operations / all->size;
+        all->members[i].count = share;
         if (pthread_create(&threads[i], NULL, run_member, &all->members[i]) != 0)
             bench_die("can't start a thread");
     }
     for (size_t i = 0; i < all->size; i++)
         pthread_join(threads[i], NULL);
-    return operations / all->size * all->size;
+    return share * all->size;
 }
 
 static void open_crowd(crowd *all, const char *file, size_t size, const bench_settings *settings,
