@@ -160,7 +160,84 @@ START_TEST(new_store_beside_a_left_anchor_opens_again_after_a_crash)
 
     open_in_file();
     ck_assert_int_eq(head_of(store), 0);
-    assert_heard("the anchor is of another store");
+    expect_state(store, STELE_ANCHOR_GOOD, 0);
+}
+END_TEST
+
+START_TEST(removed_store_leaves_an_anchor_that_the_next_one_is_told_of)
+{
+    unlink(store_path());
+    unlink(test_path("store.db-wal"));
+    unlink(test_path("store.db-shm"));
+
+    open_in_file();
+
+    assert_heard("is new, and the anchor there of another store");
+}
+END_TEST
+
+/* Until the first transfer all of a new store is in its WAL. */
+START_TEST(new_store_that_lost_its_first_wal_is_not_begun_anew)
+{
+    begin_test();
+    crash_after("new.db", 9);
+    take_wal("new.db");
+    stele_options accepting = STELE_OPTIONS_INIT;
+    accepting.accept_loss = true;
+
+    refuse_path(test_path("new.db"), NULL, STELE_CORRUPT);
+
+    assert_reason_has("its WAL is gone");
+    give_wal_back("new.db");
+    store = open_path(test_path("new.db"), NULL);
+    ck_assert_int_eq(head_of(store), 9);
+    close_store();
+    crash_after("newer.db", 9);
+    take_wal("newer.db");
+    store = open_path(test_path("newer.db"), &accepting);
+    ck_assert_int_eq(head_of(store), 0);
+}
+END_TEST
+
+/* A foreign TRUNCATE makes the next WAL's salts random: nothing of ours was in the old one. */
+START_TEST(wal_that_another_program_truncated_is_followed_too)
+{
+    begin_test();
+    stele_options options = STELE_OPTIONS_INIT;
+    options.anchor_interval_ms = 0;
+    store = open_path(test_path("cut.db"), &options);
+    for (int i = 0; i < 5; i++)
+        assert_status(append_one("account-1", STELE_ANY, "opened", NULL), STELE_OK);
+    run_sql(test_path("cut.db"), "PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_status(append_one("account-1", STELE_ANY, "opened", NULL), STELE_OK);
+
+    stele_store *second = open_path(test_path("cut.db"), NULL);
+
+    ck_assert_int_eq(head_of(second), 6);
+    expect_state(second, STELE_ANCHOR_GOOD, head_of(second) > 5 ? 5 : 0);
+    stele_store_close(second);
+}
+END_TEST
+
+/* Accepting that fails has accepted nothing. */
+START_TEST(loss_that_could_not_be_accepted_is_still_a_loss)
+{
+    begin_test();
+    append_cleanly("old.db", 2);
+    crash_after("old.db", 9);
+    take_wal("old.db");
+    stele_options accepting = STELE_OPTIONS_INIT;
+    accepting.accept_loss = true;
+    accepting.busy_timeout_ms = 50;
+    sqlite3 *raw = open_raw(test_path("old.db"));
+    run_raw(raw, "BEGIN IMMEDIATE");
+
+    refuse_path(test_path("old.db"), &accepting, STELE_BUSY);
+
+    sqlite3_close(raw);
+    store = open_path(test_path("old.db"), NULL);
+    expect_state(store, STELE_ANCHOR_LOST, 10);
+    assert_status(append_one("account-1", STELE_ANY, "opened", NULL), STELE_READ_ONLY);
 }
 END_TEST
 
@@ -285,6 +362,10 @@ int main(void)
     tcase_add_test(missing, missing_anchor_is_a_warning_and_a_new_one_is_made);
     tcase_add_test(missing, anchor_of_another_store_is_a_warning_and_is_replaced);
     tcase_add_test(missing, new_store_beside_a_left_anchor_opens_again_after_a_crash);
+    tcase_add_test(missing, removed_store_leaves_an_anchor_that_the_next_one_is_told_of);
+    tcase_add_test(missing, new_store_that_lost_its_first_wal_is_not_begun_anew);
+    tcase_add_test(missing, wal_that_another_program_truncated_is_followed_too);
+    tcase_add_test(missing, loss_that_could_not_be_accepted_is_still_a_loss);
     tcase_add_test(missing, new_store_gets_an_anchor_for_its_owner_alone_and_no_warning);
     tcase_add_test(missing, store_in_memory_has_none);
     TCase *file = add_case(suite, "file", make_crashed_store);

@@ -150,6 +150,56 @@ START_TEST(maintenance_thread_misses_no_wake_up)
 }
 END_TEST
 
+static atomic_int page_stage; /* 1: in its midst */
+
+static int hold_page(void *context)
+{
+    (void)context;
+    if (atomic_exchange(&page_stage, 1) == 0)
+        nanosleep(&(struct timespec){ .tv_nsec = 80000000 }, NULL);
+    return 0;
+}
+
+static void *read_a_long_page(void *context)
+{
+    (void)context;
+    stele_wait wait = STELE_WAIT_INIT;
+    wait.timeout_ms = 60000;
+    wait.progress = hold_page;
+    stele_read read = STELE_READ_INIT;
+    read.prefix = "nobody";
+    read.wait = &wait;
+    stele_cursor *cursor = NULL;
+    const stele_record *record = NULL;
+    if (stele_store_read(store, &read, &cursor) == STELE_OK)
+        stele_cursor_next(cursor, &record);
+    stele_cursor_close(cursor);
+    return NULL;
+}
+
+/* Longer than readers of other processes are waited for. */
+START_TEST(page_in_progress_is_waited_for)
+{
+    pthread_t thread;
+    uint32_t left = 99;
+    open_with_thresholds(false);
+    for (int i = 0; i < 500; i++)
+        append_batch(i);
+    assert_status(stele_store_transfer(store, NULL, NULL), STELE_OK);
+    append_batch(1);
+    atomic_store(&page_stage, 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_a_long_page, NULL), 0);
+    while (atomic_load(&page_stage) == 0)
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    append_batch(2);
+
+    assert_status(stele_store_transfer(store, NULL, &left), STELE_OK);
+
+    ck_assert_uint_eq(left, 0);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 /* CONTROL: the same without waiting for anybody's page. */
 START_TEST(without_the_drain_looping_readers_make_it_grow)
 {
@@ -200,6 +250,7 @@ int main(void)
                         (int)COUNT_OF(reader_counts));
     tcase_add_test(tests, maintenance_thread_keeps_it_bounded_too);
     tcase_add_test(tests, maintenance_thread_misses_no_wake_up);
+    tcase_add_test(tests, page_in_progress_is_waited_for);
     tcase_add_test(tests, without_the_drain_looping_readers_make_it_grow);
     tcase_add_test(tests, gate_opens_again_when_nobody_writes);
     tcase_add_test(tests, maintenance_thread_moves_a_short_wal_when_it_is_quiet);

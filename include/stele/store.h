@@ -72,13 +72,16 @@ typedef struct stele_options {
     /** Beyond this many WAL pages a transfer lets no new read begin before it has tried, and waits
      * ten times as long for readers of other processes. 32000 pages, 128 MB. */
     uint32_t wal_hard_pages;
-    uint32_t group_count_max;    /**< Most appends that share a commit. 256. */
-    uint32_t group_size_max;     /**< Most bytes of them, but at least one append. 4 MiB. */
-    uint32_t submit_count_max;   /**< Most submissions that wait; see submit.h. 1024. */
-    uint32_t submit_size_max;    /**< Most bytes of them. 16 MiB. */
-    uint32_t anchor_interval_ms; /**< How often `<path>-anchor` is renewed while writing. 1000. */
-    bool committer;              /**< Start a thread that commits what is submitted. */
-    bool maintenance;            /**< Start a thread that moves the WAL, off the appenders' path. */
+    uint32_t group_count_max;  /**< Most appends that share a commit. 256. */
+    uint32_t group_size_max;   /**< Most bytes of them, but at least one append. 4 MiB. */
+    uint32_t submit_count_max; /**< Most submissions that wait; see submit.h. 1024. */
+    uint32_t submit_size_max;  /**< Most bytes of them. 16 MiB. */
+    /** How often `<path>-anchor` is renewed while writing. The loss of what was committed since the
+     * last renewal goes unnoticed; after the last write that comes when the WAL is moved, at the
+     * next write, or at closing. 1000. */
+    uint32_t anchor_interval_ms;
+    bool committer;   /**< Start a thread that commits what is submitted. */
+    bool maintenance; /**< Start a thread that moves the WAL, off the appenders' path. */
     bool accept_loss; /**< Go on with a store whose anchor says that it lost events: a new epoch
                            begins at the head that is left. */
     bool network_filesystem; /**< Open it there all the same: only safe for one process at a time

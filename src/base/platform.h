@@ -64,6 +64,9 @@ stele_status stele__small_file_read(int descriptor, const char *path, size_t off
 stele_status stele__small_file_write(int descriptor, const char *path, size_t offset,
                                      const void *bytes, size_t size);
 
+/* The same for what lies beside a store, `<store>-something`: with that file's mode. */
+stele_status stele__create_beside(const char *path);
+
 /* Microseconds since 1970 UTC. */
 int64_t stele__clock_now(void);
 /* Microseconds that never go back, from some start. */

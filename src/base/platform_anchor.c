@@ -44,7 +44,7 @@ stele_status stele__small_file_open(const char *path, bool writable, size_t size
         (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     int descriptor = open(path, flags);
     if (descriptor < 0 && errno == ENOENT && writable) {
-        stele_status status = stele__create_file(path);
+        stele_status status = stele__create_beside(path);
         if (status != STELE_OK)
             return status;
         descriptor = open(path, flags);

@@ -116,6 +116,22 @@ stele_status stele__create_file(const char *path)
     return status == STELE_OK ? sync_folder(path) : status;
 }
 
+stele_status stele__create_beside(const char *path)
+{
+    stele_status status = stele__create_file(path);
+    char store[4200];
+    const char *suffix = strrchr(path, '-');
+    struct stat facts;
+    if (status != STELE_OK || suffix == NULL || (size_t)(suffix - path) >= sizeof(store))
+        return status;
+    memcpy(store, path, (size_t)(suffix - path));
+    store[suffix - path] = '\0';
+    /* As SQLite does with its own: who may write the store may write what is beside it. */
+    if (stat(store, &facts) == 0 && (facts.st_mode & 0777) != 0600)
+        (void)chmod(path, facts.st_mode & 0777);
+    return STELE_OK;
+}
+
 int64_t stele__clock_now(void)
 {
     struct timespec now;

@@ -88,7 +88,7 @@ static stele_status open_line_file(const char *path, int *descriptor_out)
     const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     *descriptor_out = open(path, flags);
     if (*descriptor_out < 0 && errno == ENOENT) {
-        stele_status status = stele__create_file(path);
+        stele_status status = stele__create_beside(path);
         if (status != STELE_OK)
             return status;
         *descriptor_out = open(path, flags);

@@ -65,6 +65,29 @@ static void forget_salts_of_another(const char *path)
     stele__anchor_close(anchor);
 }
 
+/*
+ * Whether the file alone, without any WAL, holds what the anchor names: then nothing of that was in
+ * a WAL, and another program may have moved that and begun one of its own. A transfer may be at
+ * work, so once is not enough.
+ */
+static bool is_in_file_alone(const char *path, const stele__anchor_facts *facts)
+{
+    stele__database_options settings = { .read_only = true, .immutable = true };
+    bool found = false;
+    for (int i = 0; i < 5 && !found; i++) {
+        stele__database *database = NULL;
+        int64_t position = 0;
+        int64_t checksum = 0;
+        if (i > 0)
+            stele__sleep_us(20000);
+        found = stele__database_open(path, &settings, &database) == STELE_OK
+                && find_event(database, facts->head, &position, &checksum) == STELE_OK
+                && position == facts->head && checksum == facts->head_checksum;
+        stele__database_close(database);
+    }
+    return found;
+}
+
 /* Whether the WAL there is can be the one that the anchor knows. Other processes may write
  * meanwhile: only what stood still can be judged. */
 static stele_status compare_wal(const char *path, stele__anchor_facts *before)
@@ -80,6 +103,8 @@ static stele_status compare_wal(const char *path, stele__anchor_facts *before)
         status = stele__anchor_read(path, &found, &after);
         if (status != STELE_OK || !found)
             return status;
+        if (stele__anchor_facts_equal(before, &after) && is_in_file_alone(path, before))
+            return STELE_OK;
         if (stele__anchor_facts_equal(before, &after))
             return stele__fail(STELE_CORRUPT,
                                "the WAL beside '%s' belongs to another file or time (its salts are"
@@ -90,6 +115,35 @@ static stele_status compare_wal(const char *path, stele__anchor_facts *before)
         *before = after;
     }
     return STELE_OK;
+}
+
+stele_status stele__anchoring_judge_empty(const char *path)
+{
+    stele__anchor_facts facts;
+    bool found = false;
+    if (stele__anchor_read(path, &found, &facts) != STELE_OK || !found || facts.head == 0)
+        return STELE_OK;
+    return stele__fail(STELE_CORRUPT,
+                       "the file is empty, but its anchor names position %" PRId64
+                       " of the store %s:"
+                       " its WAL is gone; put that back, or open with accept_loss to begin anew",
+                       facts.head, facts.uuid);
+}
+
+void stele__anchoring_forget(const char *path)
+{
+    stele__anchor *anchor = NULL;
+    stele__anchor_facts facts;
+    bool found = false;
+    if (stele__anchor_read(path, &found, &facts) != STELE_OK || !found
+        || stele__anchor_open(path, &anchor, &found, &facts) != STELE_OK)
+        return;
+    stele__log(STELE_LOG_WARNING,
+               "'%s' is new, and the anchor there of another store: %s at position %" PRId64, path,
+               facts.uuid, facts.head);
+    facts = (stele__anchor_facts){ 0 };
+    stele__anchor_write(anchor, &facts);
+    stele__anchor_close(anchor);
 }
 
 stele_status stele__anchoring_judge_wal(const char *path, bool read_only)
@@ -207,10 +261,11 @@ static stele_status accept_loss(stele_store *store)
     if (status == STELE_OK && found && store->lost[0] != '\0')
         status = accept_loss_locked(store, &patience, &facts);
     stele__write_end_held(store);
+    if (status != STELE_OK)
+        return status;
     store->lost[0] = '\0';
     store->anchor_head = facts.head;
-    if (status == STELE_OK)
-        status = stele__epoch_current(database, store->epoch);
+    status = stele__epoch_current(database, store->epoch);
     if (status != STELE_OK || store->options.durability == STELE_DURABILITY_FULL)
         return status;
     return stele__database_sync(database, STELE_DURABILITY_RELAXED);
@@ -309,12 +364,12 @@ stele_status stele__anchoring_open(stele_store *store)
     }
     if (status != STELE_OK)
         return status;
-    store->anchored_at_us = stele__clock_monotonic_us();
+    store->anchored_at_us = INT64_MIN / 2; /* the first commit is anchored, however early */
     status = found && strcmp(facts.uuid, store->uuid) == 0
                  ? judge_found(store, database, &facts)
                  : note_missing(store, database, found, &facts);
     /* What was lost may be put back: then the anchor must still know it. */
-    if (store->lost[0] != '\0')
+    if (status != STELE_OK || store->lost[0] != '\0')
         stele__anchoring_close(store);
     return status;
 }
@@ -400,12 +455,11 @@ void stele__anchoring_transferred(stele_store *store, bool complete)
     if (find_event(store->writer.database, INT64_MAX, &facts.head, &facts.head_checksum)
         != STELE_OK)
         return;
-    if (facts.head < before.head) {
-        /* Lost while it was open: the next open is to find it out. */
-        stele__log(STELE_LOG_WARNING,
-                   "'%s': events were lost: the anchor names position %" PRId64
-                   ", the log ends at %" PRId64,
-                   store->path, before.head, facts.head);
+    char lost[256];
+    if (compare_log(store->writer.database, &before, lost, sizeof(lost)) != STELE_OK)
+        return;
+    if (lost[0] != '\0') { /* while it was open: the next open is to find it out */
+        stele__log(STELE_LOG_WARNING, "'%s': %s", store->path, lost);
         stele__anchoring_close(store);
         return;
     }

@@ -11,6 +11,10 @@
  * anchor can't be read for. A reader passes over an anchor that it can't read.
  */
 stele_status stele__anchoring_judge_wal(const char *path, bool read_only);
+/* An empty file is to become a store: CORRUPT when its anchor knows of events. */
+stele_status stele__anchoring_judge_empty(const char *path);
+/* A file is to be created: what an anchor says that was left there is of another one. */
+void stele__anchoring_forget(const char *path);
 /* At open, once the file is known to be ours: is what the anchor names still there? When it isn't,
  * store->lost says so, and nothing may be written. */
 stele_status stele__anchoring_open(stele_store *store);

@@ -87,8 +87,9 @@ static uint32_t find_guarantees(const stele_store *store, bool wal)
             guarantees |= STELE_GUARANTEE_DURABLE;
         if (store->turnstile != NULL)
             guarantees |= STELE_GUARANTEE_FAIR;
-        if (store->anchor_state == STELE_ANCHOR_GOOD
-            || (store->anchor_state == STELE_ANCHOR_MISSING && !store->options.read_only))
+        if (!store->options.read_only
+            && (store->anchor_state == STELE_ANCHOR_GOOD
+                || store->anchor_state == STELE_ANCHOR_MISSING))
             guarantees |= STELE_GUARANTEE_ANCHORED;
     }
     return store->wrapped == NULL ? guarantees : guarantees & ~find_lost_guarantees(store, wal);

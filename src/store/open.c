@@ -160,6 +160,7 @@ static stele_status prepare_path(stele_store *store)
     if (options->no_migrate)
         return stele__fail(STELE_UNSUPPORTED, "there is no file '%s', and no_migrate is set",
                            store->path);
+    stele__anchoring_forget(store->path);
     return stele__create_file(store->path);
 }
 
@@ -191,6 +192,12 @@ stele_status stele__store_settle_file(stele_store *store, stele__database *datab
     if (fresh && (store->options.read_only || store->options.no_migrate))
         return stele__fail(STELE_UNSUPPORTED, "it is empty: it was not migrated to format %d",
                            STELE_FORMAT);
+
+    if (fresh && !store->memory && store->wrapped == NULL && !store->options.accept_loss) {
+        status = stele__anchoring_judge_empty(store->path);
+        if (status != STELE_OK)
+            return status;
+    }
 
     /* Nothing of an existing file is changed before it is known to be ours. */
     bool strict = store->options.strict_schema;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <stele/hooks.h>
+
 #include "help.h"
 #include "options.h"
 #include "tool.h"
@@ -61,10 +63,19 @@ static exit_code finish_output(exit_code code)
     return EXIT_OTHER;
 }
 
+/* What the library warns of, such as an anchor that is missing, is not for the output. */
+static void hear_warning(void *context, stele_log_level level, const char *text)
+{
+    (void)context;
+    if (level == STELE_LOG_WARNING)
+        fprintf(stderr, "warning: %s\n", text);
+}
+
 int main(int argc, char **argv)
 {
     take_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    stele_log_set(hear_warning, NULL);
 
     tool of = { 0 };
     output_init(&of.out);

@@ -97,6 +97,7 @@ static const char *hint_for(stele_status status)
     case STELE_CORRUPT: return "stele verify names what is damaged";
     case STELE_FULL: return "free some space and repeat; reading still works";
     case STELE_KEY_REUSED: return "a key names one append; give other content another --key";
+    case STELE_READ_ONLY: return "stele doctor says why";
     case STELE_UNKNOWN_OUTCOME: return "repeat it with the same --key: nothing is stored twice";
     default: return NULL;
     }

@@ -39,7 +39,8 @@ static bool look_at_anchor(output *out, const stele_store_info *info)
     char detail[200] = "what it names is there";
     if (info->anchor == STELE_ANCHOR_MISSING)
         snprintf(detail, sizeof(detail),
-                 "missing, so a loss would not be noticed: the next write makes one");
+                 "missing or unreadable, so a loss would not be noticed: a write makes one, when "
+                 "it can");
     if (info->anchor == STELE_ANCHOR_LOST)
         snprintf(detail, sizeof(detail),
                  "events were lost: it names position %" PRId64 ", the log ends at %" PRId64,
