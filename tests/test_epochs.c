@@ -186,6 +186,22 @@ START_TEST(fork_below_an_earlier_fork_counts_for_both_epochs)
 }
 END_TEST
 
+/* A later and smaller loss doesn't make the first one's consumers right again. */
+START_TEST(fork_above_an_earlier_fork_leaves_that_one_in_force)
+{
+    stele_checkpoint checkpoint = { 0 };
+    lose_events_under_consumers(); /* back to 6, and on to 9 */
+    close_store();
+    lose_power_back_to(8);
+    fill_and_close(6);
+    store = open_path(store_path(), NULL);
+
+    assert_status(stele_checkpoint_load(store, "far", &checkpoint), STELE_EPOCH);
+    ck_assert_int_eq(checkpoint.shared, 6);
+    assert_status(stele_checkpoint_load(store, "at", &checkpoint), STELE_OK);
+}
+END_TEST
+
 START_TEST(read_on_after_a_position_asks_for_its_epoch)
 {
     stele_store_info before = describe_file();
@@ -250,6 +266,7 @@ int main(void)
     tcase_add_test(consumers, checkpoint_at_or_before_the_fork_is_still_good);
     tcase_add_test(consumers, saving_takes_a_checkpoint_into_the_current_epoch);
     tcase_add_test(consumers, fork_below_an_earlier_fork_counts_for_both_epochs);
+    tcase_add_test(consumers, fork_above_an_earlier_fork_leaves_that_one_in_force);
     tcase_add_test(consumers, read_on_after_a_position_asks_for_its_epoch);
     tcase_add_test(consumers, damaged_epoch_is_corrupt);
     return run_suite(suite);
