@@ -89,6 +89,7 @@ START_TEST(nothing_is_done_after_a_statement_has_rolled_everything_back)
     stele_transaction_end(transaction);
     transaction = begin();
     ck_assert_int_eq(expect_number("SELECT count(*) FROM balances"), 0);
+    stele_transaction_end(transaction);
 }
 END_TEST
 
