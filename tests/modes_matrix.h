@@ -20,6 +20,7 @@ static const struct guarantee_row {
     { STELE_GUARANTEE_CONCURRENT, "STELE_GUARANTEE_CONCURRENT", { true, true, false, true, true } },
     { STELE_GUARANTEE_GUARDED, "STELE_GUARANTEE_GUARDED", { true, true, true, true, true } },
     { STELE_GUARANTEE_FAIR, "STELE_GUARANTEE_FAIR", { true, true, false, false, false } },
+    { STELE_GUARANTEE_ANCHORED, "STELE_GUARANTEE_ANCHORED", { true, false, false, false, false } },
     { STELE_GUARANTEE_HARDENED, "STELE_GUARANTEE_HARDENED", { true, false, true, true, true } },
 };
 

@@ -139,6 +139,11 @@ stele_status stele__fail_within(stele_status status, const char *format, ...)
     return status;
 }
 
+void stele__keep_error(char text_out[STELE__ERROR_SIZE])
+{
+    snprintf(text_out, STELE__ERROR_SIZE, "%s", error_kept);
+}
+
 void stele__restore_error(const char *text)
 {
     snprintf(error_kept, sizeof(error_kept), "%s", text);

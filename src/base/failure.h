@@ -27,8 +27,8 @@ __attribute__((format(printf, 2, 3))) stele_status stele__fail_within(stele_stat
 #define stele__fail(status, ...) (stele__fail(status, __VA_ARGS__), (status))
 #endif
 
-/* Put back a text that was copied from stele_error_text(), for clean-up that may fail on its own.
- */
+/* Keep this thread's text, and put it back: for clean-up that may fail on its own. */
+void stele__keep_error(char text_out[STELE__ERROR_SIZE]);
 void stele__restore_error(const char *text);
 
 /* Format into `out`, escaped in the same way and cut to fit. Keeps nothing. */

@@ -224,7 +224,7 @@ stele_status stele_transaction_append_many(stele_transaction *transaction,
             status = stele__database_execute(connection->database, "RELEASE stele_append_many");
         } else {
             char error[STELE__ERROR_SIZE];
-            memcpy(error, stele_error_text(), strlen(stele_error_text()) + 1);
+            stele__keep_error(error);
             stele__transaction_failed(transaction, status, undo_many(connection) != STELE_OK);
             stele__restore_error(error);
         }

@@ -1,7 +1,6 @@
 /* Leading a group: what is queued becomes one commit. */
 #include "store/group.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -97,7 +96,7 @@ static void set_verdict(stele__request *request, stele_status status)
 {
     request->status = status;
     if (status < 0)
-        snprintf(request->error, sizeof(request->error), "%s", stele_error_text());
+        stele__keep_error(request->error);
 }
 
 /*
@@ -216,7 +215,7 @@ static void commit_group(stele_store *store, stele__connection *connection, requ
         return;
     }
     char error[STELE__ERROR_SIZE];
-    snprintf(error, sizeof(error), "%s", stele_error_text());
+    stele__keep_error(error);
     for (stele__request *request = group->first; request != NULL; request = request->next) {
         request->unknown = status == STELE_UNKNOWN_OUTCOME && request->changed;
         if (request->unknown) {
@@ -328,7 +327,7 @@ static void deliver_verdicts(stele_store *store, struct stele__teller *teller)
     if (!teller->listed)
         return;
     char error[STELE__ERROR_SIZE];
-    snprintf(error, sizeof(error), "%s", stele_error_text());
+    stele__keep_error(error);
     teller->outer = innermost_teller;
     innermost_teller = teller;
     pthread_mutex_lock(&store->mutex);

@@ -1,6 +1,5 @@
 /* The handle: entering and leaving calls, and its end. */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/callback.h"
@@ -186,7 +185,7 @@ void stele_store_close(stele_store *store)
     pthread_mutex_unlock(&store->mutex);
 
     char error[STELE__ERROR_SIZE];
-    snprintf(error, sizeof(error), "%s", stele_error_text());
+    stele__keep_error(error);
     end_open_transaction(store);
     /* It may have the turn: nobody takes the writer's connection before it gave that back. */
     stele__maintenance_stop(store);

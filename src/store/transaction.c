@@ -1,8 +1,6 @@
 /* The user's transaction: the writer's turn, held over several calls. */
 #include <stele/transaction.h>
 
-#include <stdio.h>
-
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/platform.h"
@@ -189,7 +187,7 @@ void stele_transaction_end(stele_transaction *transaction)
     stele_store *store = transaction->store;
     /* Ending is allowed wherever using it isn't; close may have done it already. */
     char error[STELE__ERROR_SIZE];
-    snprintf(error, sizeof(error), "%s", stele_error_text());
+    stele__keep_error(error);
     if (stele__store_enter(store) == STELE_OK) {
         if (!transaction->over)
             finish_transaction(transaction);

@@ -7,7 +7,6 @@
  * anew, so new pages wait at a gate until a write has done so. Beyond the hard threshold the gate
  * closes before anything is tried, and readers of other processes are waited for longer.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/failure.h"
@@ -160,7 +159,7 @@ void stele__transfer_if_wanted(stele_store *store, stele__patience *patience)
     if (!atomic_exchange(&store->transfer_wanted, false))
         return;
     char error[STELE__ERROR_SIZE];
-    snprintf(error, sizeof(error), "%s", stele_error_text());
+    stele__keep_error(error);
     stele__patience own;
     stele__patience_begin(&own, NULL, store->options.busy_timeout_ms, &store->closing);
     if (stele__turn_take(store, patience != NULL ? patience : &own) == STELE_OK) {

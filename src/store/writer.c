@@ -1,5 +1,4 @@
 /* The one writer: its transaction, and its connection's health. */
-#include <stdio.h>
 
 #include "base/failure.h"
 #include "store/anchoring.h"
@@ -150,7 +149,7 @@ void stele__write_abort(stele_store *store)
     if (database == NULL || (!store->writer.changed && !stele__database_in_transaction(database)))
         return;
     char error[STELE__ERROR_SIZE];
-    snprintf(error, sizeof(error), "%s", stele_error_text());
+    stele__keep_error(error);
     stele__database_rollback(database);
     if (store->writer.changed) {
         store->writer.revision++;
