@@ -14,6 +14,7 @@
 #include <stele/eventstore.h>
 #include <stele/submit.h>
 #include <stele/checkpoint.h>
+#include <stele/buffer.h>
 #include <stele/json.h>
 #include <stele/jsonl.h>
 #include <stele/verify.h>

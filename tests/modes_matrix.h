@@ -110,6 +110,7 @@ static const char *const without_store[] = {
     "stele_json_reader_check", "stele_json_next",     "stele_json_skip",
     "stele_json_error_offset", "stele_json_text",     "stele_json_equals",
     "stele_json_int64",        "stele_json_quote",    "stele_json_options_init",
+    "stele_buffer_init",       "stele_buffer_add",    "stele_buffer_dispose",
 };
 
 #endif

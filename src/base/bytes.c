@@ -48,6 +48,25 @@ void stele__buffer_dispose(stele__buffer *buffer)
     *buffer = (stele__buffer){ 0 };
 }
 
+void stele_buffer_init(stele_buffer *buffer)
+{
+    if (buffer != NULL)
+        *buffer = (stele_buffer)STELE_BUFFER_INIT;
+}
+
+stele_status stele_buffer_add(stele_buffer *buffer, const void *data, size_t size)
+{
+    if (buffer == NULL || (data == NULL && size > 0))
+        return stele__fail(STELE_MISUSE, "stele_buffer_add: a NULL argument");
+    return stele__buffer_add(buffer, data, size);
+}
+
+void stele_buffer_dispose(stele_buffer *buffer)
+{
+    if (buffer != NULL)
+        stele__buffer_dispose(buffer);
+}
+
 size_t stele__utf8_sequence(const unsigned char *text, size_t size)
 {
     if (size == 0)
@@ -77,6 +96,13 @@ bool stele__utf8_valid(const void *text, size_t size)
 {
     const unsigned char *at = text;
     for (size_t i = 0; i < size;) {
+        uint64_t eight = UINT64_C(0x80);
+        if (size - i >= sizeof(eight))
+            memcpy(&eight, at + i, sizeof(eight));
+        if ((eight & UINT64_C(0x8080808080808080)) == 0) { /* all ASCII, as most texts are */
+            i += sizeof(eight);
+            continue;
+        }
         size_t sequence = stele__utf8_sequence(at + i, size - i);
         if (sequence == 0)
             return false;

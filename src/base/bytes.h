@@ -5,14 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <stele/buffer.h>
 #include <stele/status.h>
 
-/* Starts as { 0 }; `data` is NULL until something is written. */
-typedef struct stele__buffer {
-    char *data;
-    size_t size;
-    size_t capacity;
-} stele__buffer;
+/* The public buffer, under the name that the library's own files use. */
+typedef stele_buffer stele__buffer;
 
 /* Make room for `size` more bytes. OK or NO_MEMORY. */
 stele_status stele__buffer_reserve(stele__buffer *buffer, size_t size);

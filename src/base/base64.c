@@ -1,5 +1,5 @@
 /* Base64 as RFC 4648 section 4 has it, in its one canonical form: padded, without line breaks. */
-#include "jsonl/jsonl.h"
+#include "base/base64.h"
 
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
