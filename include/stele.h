@@ -16,6 +16,7 @@
 #include <stele/checkpoint.h>
 #include <stele/buffer.h>
 #include <stele/json.h>
+#include <stele/cbor.h>
 #include <stele/jsonl.h>
 #include <stele/verify.h>
 

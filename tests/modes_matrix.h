@@ -111,6 +111,10 @@ static const char *const without_store[] = {
     "stele_json_error_offset", "stele_json_text",     "stele_json_equals",
     "stele_json_int64",        "stele_json_quote",    "stele_json_options_init",
     "stele_buffer_init",       "stele_buffer_add",    "stele_buffer_dispose",
+    "stele_cbor_options_init", "stele_cbor_open",     "stele_cbor_reset",
+    "stele_cbor_close",        "stele_cbor_next",     "stele_cbor_skip",
+    "stele_cbor_error_offset", "stele_cbor_check",    "stele_cbor_text",
+    "stele_cbor_equals",
 };
 
 #endif

@@ -56,10 +56,10 @@ static stele_status refuse_json_byte(stele_json_reader *reader, const unsigned c
 /* Name the last key, which its object already has; `at` is its opening quote. */
 static stele_status refuse_json_duplicate(stele_json_reader *reader, const unsigned char *at)
 {
-    const stele__json_key *key = &reader->keys.keys[reader->keys.count - 1];
-    const unsigned char *bytes = stele__json_key_bytes(&reader->keys, key);
+    size_t size;
+    const unsigned char *bytes = stele__keys_last(&reader->keys, &size);
 
-    size_t shown_size = key->size;
+    size_t shown_size = size;
     if (shown_size > JSON_SHOWN_KEY_SIZE) {
         shown_size = JSON_SHOWN_KEY_SIZE;
         while ((bytes[shown_size] & 0xc0) == 0x80) /* not through a character */
@@ -67,7 +67,7 @@ static stele_status refuse_json_duplicate(stele_json_reader *reader, const unsig
     }
     snprintf(reader->failure_text, sizeof reader->failure_text,
              "duplicate key '%.*s'%s at byte %zu", (int)shown_size, (const char *)bytes,
-             shown_size < key->size ? "..." : "", (size_t)(at - reader->text));
+             shown_size < size ? "..." : "", (size_t)(at - reader->text));
     return stele__json_fail(reader, STELE_INVALID, at);
 }
 
@@ -187,6 +187,17 @@ static stele_status read_json_string(stele_json_reader *reader, const unsigned c
     return emit_json_string(reader, token, STELE_JSON_STRING, open, close, escaped);
 }
 
+/* Compare a key with backslashes by its decoded form, which is shorter. */
+static stele_status add_escaped_json_key(stele__keys *keys, stele__keys_object *object,
+                                         const unsigned char *key, const unsigned char *end)
+{
+    unsigned char *room = stele__keys_room(keys, (size_t)(end - key));
+    if (room == NULL)
+        return STELE_NO_MEMORY;
+
+    return stele__keys_add_decoded(keys, object, stele__json_decode(key, end, room));
+}
+
 static stele_status read_json_key(stele_json_reader *reader, const unsigned char *open,
                                   stele_json_token *token)
 {
@@ -199,9 +210,10 @@ static stele_status read_json_key(stele_json_reader *reader, const unsigned char
     if (close == NULL)
         return refuse_json_string(reader, &flaw);
 
-    stele__json_object *object = &reader->frames[reader->depth - 1].object;
-    size_t size = (size_t)(close - open) - 1;
-    stele_status status = stele__json_keys_add(&reader->keys, object, open + 1, size, escaped);
+    stele__keys_object *object = &reader->frames[reader->depth - 1].object;
+    stele_status status =
+        escaped ? add_escaped_json_key(&reader->keys, object, open + 1, close)
+                : stele__keys_add(&reader->keys, object, open + 1, (size_t)(close - open) - 1);
     if (status == STELE_INVALID)
         return refuse_json_duplicate(reader, open);
     if (status != STELE_OK)
@@ -250,7 +262,7 @@ static stele_status begin_json_container(stele_json_reader *reader, const unsign
     stele__json_frame *frame = &reader->frames[reader->depth++];
     frame->is_object = is_object;
     if (is_object)
-        stele__json_keys_enter(&reader->keys, &frame->object);
+        stele__keys_enter(&reader->keys, &frame->object);
     reader->state = is_object ? STELE__JSON_IN_OBJECT : STELE__JSON_IN_ARRAY;
     return STELE_OK;
 }
@@ -261,7 +273,7 @@ static stele_status end_json_container(stele_json_reader *reader, const unsigned
     const stele__json_frame *frame = &reader->frames[--reader->depth];
     bool is_object = frame->is_object;
     if (is_object)
-        stele__json_keys_leave(&reader->keys, &frame->object);
+        stele__keys_leave(&reader->keys, &frame->object);
     reader->state = STELE__JSON_AFTER_VALUE;
     return emit_json_token(reader, token, is_object ? STELE_JSON_OBJECT_END : STELE_JSON_ARRAY_END,
                            at, at + 1);

@@ -2,7 +2,7 @@
  * What the files of the JSON tokenizer share.
  *
  * json_reader.c is the public reader, json_grammar.c its step from token to token; json_string.c
- * knows what stands between quotes, json_keys.c finds keys that an object holds twice, json_text.c
+ * knows what stands between quotes, keys.c finds keys that an object holds twice, json_text.c
  * serves those who hold a token.
  */
 #ifndef STELE_CODEC_JSON_INTERNAL_H
@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include <stele/json.h>
+
+#include "codec/keys.h"
 
 /* Strings: json_string.c */
 
@@ -43,65 +45,11 @@ const unsigned char *stele__json_plain_end(const unsigned char *at, const unsign
 size_t stele__json_decode_one(const unsigned char *at, const unsigned char *end,
                               unsigned char utf8_out[4], size_t *utf8_size_out);
 
-/* Keys: json_keys.c */
-
-enum {
-    STELE__JSON_KEYS_INLINE = 48 /* open at one moment without an allocation */
-};
-
-/** One key of an open object. */
-typedef struct stele__json_key {
-    uint32_t start;         /* in the text, or among the decoded bytes */
-    uint32_t size;          /* decoded */
-    uint32_t fingerprint;   /* differs only if the keys differ */
-    uint32_t child[2];      /* its node of the object's tree; see json_keys.c */
-    uint32_t critical_byte; /* which byte of a key the node looks at */
-    uint8_t critical_bit;   /* and which bit of it, as a mask */
-    bool decoded;           /* escaped in the text, so that `start` counts decoded bytes */
-} stele__json_key;
-
-/** The keys of all open objects, those of the innermost last. */
-typedef struct stele__json_keys {
-    const unsigned char *text;
-    stele__json_key *keys; /* `first` or allocated */
-    size_t count;
-    size_t capacity;
-    unsigned char *decoded; /* NULL until an escaped key was met */
-    size_t decoded_size;
-    size_t decoded_capacity;
-    stele__json_key first[STELE__JSON_KEYS_INLINE];
-} stele__json_keys;
-
-/** Where one object's keys start. */
-typedef struct stele__json_object {
-    uint32_t first_key;
-    uint32_t first_decoded;
-    uint32_t root; /* of its tree, once it has one */
-} stele__json_object;
-
-/** Start with no keys, holding no memory. */
-void stele__json_keys_init(stele__json_keys *keys);
-
-/** Forget all keys, and turn to another text. Gives back what a giant text needed. */
-void stele__json_keys_reset(stele__json_keys *keys, const unsigned char *text);
-
-void stele__json_keys_dispose(stele__json_keys *keys);
-
-void stele__json_keys_enter(const stele__json_keys *keys, stele__json_object *object);
-void stele__json_keys_leave(stele__json_keys *keys, const stele__json_object *object);
-
 /**
- * Add a key, given as written, to the innermost object.
- *
- * STELE_OK; STELE_INVALID if the object has it (it is then still the last of `keys->keys`, so
- * that it can be named); STELE_NO_MEMORY. Sets no error text.
+ * Decode all between the quotes of a string that stele__json_string_end() has seen. Returns how
+ * many bytes `out` received, at most as many as there were.
  */
-stele_status stele__json_keys_add(stele__json_keys *keys, stele__json_object *object,
-                                  const unsigned char *key, size_t size, bool escaped);
-
-/** The decoded bytes of `key`; not NUL-terminated, and gone with the next change. */
-const unsigned char *stele__json_key_bytes(const stele__json_keys *keys,
-                                           const stele__json_key *key);
+size_t stele__json_decode(const unsigned char *at, const unsigned char *end, unsigned char *out);
 
 /* The reader: json_grammar.c */
 
@@ -122,7 +70,7 @@ typedef enum stele__json_state {
 
 /** An object or array that is open. */
 typedef struct stele__json_frame {
-    stele__json_object object; /* unused in an array */
+    stele__keys_object object; /* unused in an array */
     bool is_object;
 } stele__json_frame;
 
@@ -143,9 +91,13 @@ struct stele_json_reader {
     size_t failure_offset;
     char failure_text[128];
 
-    stele__json_keys keys;
+    stele__keys keys;
     stele__json_frame first_frames[STELE__JSON_FRAMES_INLINE];
 };
+
+/** A reader in memory of the caller's, before its first stele_json_reset(). Never fails. */
+void stele__json_reader_init(stele_json_reader *reader, const stele_json_options *options);
+void stele__json_reader_dispose(stele_json_reader *reader);
 
 /** Read the next token; stele_json_next() after its checks. */
 stele_status stele__json_read(stele_json_reader *reader, stele_json_token *token);

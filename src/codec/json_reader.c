@@ -30,19 +30,19 @@ static void release_json_frames(stele_json_reader *reader)
     reader->frame_capacity = STELE__JSON_FRAMES_INLINE;
 }
 
-static void init_json_reader(stele_json_reader *reader, const stele_json_options *options)
+void stele__json_reader_init(stele_json_reader *reader, const stele_json_options *options)
 {
     reader->depth_max = options->depth_max;
     reader->size_max = options->size_max;
     reader->frames = reader->first_frames;
     reader->frame_capacity = STELE__JSON_FRAMES_INLINE;
-    stele__json_keys_init(&reader->keys);
+    stele__keys_init(&reader->keys);
 }
 
-static void dispose_json_reader(stele_json_reader *reader)
+void stele__json_reader_dispose(stele_json_reader *reader)
 {
     release_json_frames(reader);
-    stele__json_keys_dispose(&reader->keys);
+    stele__keys_dispose(&reader->keys);
 }
 
 static stele_status start_json_text(stele_json_reader *reader, const void *text, size_t size)
@@ -61,7 +61,7 @@ static stele_status start_json_text(stele_json_reader *reader, const void *text,
     reader->depth = 0;
     reader->failure = STELE_OK;
     reader->failure_offset = 0;
-    stele__json_keys_reset(&reader->keys, reader->text);
+    stele__keys_reset(&reader->keys, reader->text);
     if (size <= reader->size_max)
         return STELE_OK;
 
@@ -86,7 +86,7 @@ stele_status stele_json_open(const void *text, size_t size, const stele_json_opt
     stele_json_reader *reader = stele__allocate(sizeof *reader);
     if (reader == NULL)
         return stele__fail(STELE_NO_MEMORY, "no memory for a JSON reader");
-    init_json_reader(reader, &resolved);
+    stele__json_reader_init(reader, &resolved);
     status = start_json_text(reader, text, size);
     if (status != STELE_OK) {
         stele_json_close(reader);
@@ -107,7 +107,7 @@ void stele_json_close(stele_json_reader *reader)
 {
     if (reader == NULL)
         return;
-    dispose_json_reader(reader);
+    stele__json_reader_dispose(reader);
     stele__free(reader);
 }
 
@@ -169,11 +169,11 @@ stele_status stele_json_check(const void *text, size_t size, const stele_json_op
         return status;
 
     STELE__UNINITIALIZED stele_json_reader reader;
-    init_json_reader(&reader, &resolved);
+    stele__json_reader_init(&reader, &resolved);
     status = start_json_text(&reader, text, size);
     if (status == STELE_OK)
         status = stele__json_drain(&reader);
-    dispose_json_reader(&reader);
+    stele__json_reader_dispose(&reader);
     return status;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define JSON_EACH_BYTE UINT64_C(0x0101010101010101)
@@ -183,6 +184,21 @@ size_t stele__json_decode_one(const unsigned char *at, const unsigned char *end,
     if (size != 0)
         *utf8_size_out = encode_json_utf8(code, utf8_out);
     return size;
+}
+
+size_t stele__json_decode(const unsigned char *at, const unsigned char *end, unsigned char *out)
+{
+    unsigned char *start = out;
+    while (at < end) {
+        unsigned char utf8[4];
+        size_t utf8_size = 0;
+        size_t taken = stele__json_decode_one(at, end, utf8, &utf8_size);
+        assert(taken > 0);
+        memcpy(out, utf8, utf8_size);
+        out += utf8_size;
+        at += taken;
+    }
+    return (size_t)(out - start);
 }
 
 const unsigned char *stele__json_string_end(const unsigned char *at, const unsigned char *end,
