@@ -37,6 +37,8 @@ need has_library libcjson libcjson-dev cjson-devel cjson cjson-dev cjson
 need has_library libcbor libcbor-dev libcbor-devel libcbor libcbor-dev libcbor
 need has_library libxxhash libxxhash-dev xxhash-devel xxhash xxhash-dev xxhash
 need has_library check check check-devel check check-dev check
+# A test makes a locale with a decimal comma from its source.
+[ -e /usr/share/i18n/locales/de_DE ] || ! has_command apt-get || need false '' locales - - - -
 
 if [ "$purpose" = develop ]; then
     need has_command g++ g++ gcc-c++ gcc g++ gcc

@@ -1,10 +1,10 @@
 /* What a token means: decoded text, comparison, integers; and quoting, the way back. */
 #include <stele/json.h>
 
+#include "comma_locale.h"
 #include "support.h"
 
 #include <check.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,15 +319,8 @@ END_TEST
 /* In a locale with a decimal comma, the grammar of numbers is the same. */
 START_TEST(the_locale_plays_no_part)
 {
-    static const char *const names[] = { "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8" };
-    bool has_comma = false;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !has_comma; i++)
-        has_comma =
-            setlocale(LC_ALL, names[i]) != NULL && strcmp(localeconv()->decimal_point, ",") == 0;
-    if (!has_comma) {
-        setlocale(LC_ALL, "C");
-        skip_test("no locale with a decimal comma is installed");
-    }
+    if (!enter_comma_locale())
+        skip_test("no locale with a decimal comma can be made");
 
     stele_json_token token = read_text("-1234567.25");
     int64_t value = 0;
@@ -338,7 +331,18 @@ START_TEST(the_locale_plays_no_part)
     ck_assert_int_eq(value, 1234567);
     token = read_text("\"1.234.567\"");
     ck_assert_int_eq(stele_json_int64(&token, &value), STELE_INVALID);
-    setlocale(LC_ALL, "C");
+
+    /* no letter and no space of this locale's, either */
+    char quoted[32];
+    ck_assert_int_eq(stele_json_check("\xC2\xA0"
+                                      "1",
+                                      3, NULL),
+                     STELE_INVALID);
+    ck_assert_uint_eq(stele_json_quote("\xC3\x84 1,5\n", 7, quoted, sizeof quoted), 10);
+    ck_assert_str_eq(quoted, "\"\xC3\x84 1,5\\n\"");
+    token = read_text("\"\\u00c4 1,5\"");
+    ck_assert(stele_json_equals(&token, "\xC3\x84 1,5"));
+    leave_comma_locale();
 }
 END_TEST
 
@@ -359,8 +363,12 @@ static Suite *json_text_suite(void)
     tcase_add_loop_test(numbers, int64_reads_an_integer_exactly_or_not_at_all, 0,
                         (int)(sizeof integers / sizeof integers[0]));
     tcase_add_test(numbers, int64_of_null_is_misuse);
-    tcase_add_test(numbers, the_locale_plays_no_part);
     suite_add_tcase(suite, numbers);
+
+    TCase *locale = tcase_create("locale");
+    tcase_add_checked_fixture(locale, NULL, remove_test_folder);
+    tcase_add_test(locale, the_locale_plays_no_part);
+    suite_add_tcase(suite, locale);
 
     TCase *quote = tcase_create("quote");
     tcase_add_test(quote, quote_uses_the_shortest_escapes_and_keeps_the_rest);
