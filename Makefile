@@ -74,13 +74,17 @@ PUBLIC_HEADERS := $(sort $(wildcard include/stele/*.h))
 INTERNAL_HEADERS := $(sort $(wildcard src/*/*.h))
 LIB_SOURCES := $(sort $(wildcard src/*/*.c))
 TOOL_SOURCES := $(sort $(wildcard tools/stele/*.c))
-EXAMPLE_SOURCES := $(sort $(wildcard examples/*.c))
+# Examples and tests of what --lib loads.
+EXAMPLE_PLUGIN_SOURCES := $(sort $(wildcard examples/*_plugin.c))
+TEST_PLUGIN_SOURCES := $(sort $(wildcard tests/plugin_*.c))
+EXAMPLE_SOURCES := $(filter-out $(EXAMPLE_PLUGIN_SOURCES),$(sort $(wildcard examples/*.c)))
 SAMPLE_SOURCES := $(sort $(wildcard docs/samples/*.c))
 BENCH_SOURCES := $(sort $(wildcard bench/*.c))
 TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
 # What the tests of power cuts share.
 CRASH_SOURCES := $(sort $(wildcard tests/crash/*.c))
-HELPER_SOURCES := $(sort $(filter-out $(TEST_SOURCES) tests/support.c,$(wildcard tests/*.c)))
+HELPER_SOURCES := $(sort $(filter-out $(TEST_SOURCES) $(TEST_PLUGIN_SOURCES) tests/support.c, \
+    $(wildcard tests/*.c)))
 MAN_PAGES := $(sort $(wildcard docs/man/*.[1-8]))
 
 files_with = $(if $(2),$(shell grep -lE '$(1)' $(2)))
@@ -157,18 +161,22 @@ AMALGAMATION := $(O)/stele.c $(O)/stele.h
 
 object = $(patsubst %.c,$(O)/obj/%.o,$(1))
 programs_in = $(patsubst $(1)/%.c,$(O)/$(2)/%,$(3))
-EXAMPLES := $(call programs_in,examples,examples,$(EXAMPLE_SOURCES))
+EXAMPLES := $(call programs_in,examples,examples,$(EXAMPLE_SOURCES)) \
+            $(patsubst examples/%_plugin.c,$(O)/examples/%.so,$(EXAMPLE_PLUGIN_SOURCES))
 SAMPLES := $(call programs_in,docs/samples,samples,$(SAMPLE_SOURCES))
 BENCH := $(if $(BENCH_SOURCES),$(O)/bench/bench)
 TESTS := $(call programs_in,tests,tests,$(TEST_SOURCES))
 HELPERS := $(call programs_in,tests,tests,$(HELPER_SOURCES))
+# Those by themselves, and linked with the library, which the tool then has twice.
+ALONE_PLUGINS := $(patsubst tests/%.c,$(O)/tests/%.so,$(TEST_PLUGIN_SOURCES))
+LINKED_PLUGINS := $(patsubst tests/%.c,$(O)/tests/%_linked.so,$(TEST_PLUGIN_SOURCES))
 AMALGAMATION_TESTS := $(call programs_in,tests,tests/amalgamation,$(OUTSIDER_TESTS))
 TSAN_TESTS := $(call programs_in,tests,tests,$(THREADED_TESTS))
 
 all: $(STATIC_LIB) $(SHARED_LIB) $(TOOL) $(AMALGAMATION) $(O)/stele.pc
 
 programs: all $(EXAMPLES) $(SAMPLES) $(BENCH)
-tests: $(TESTS) $(HELPERS)
+tests: $(TESTS) $(HELPERS) $(ALONE_PLUGINS) $(LINKED_PLUGINS)
 
 $(O)/obj/src/%.o: private AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/tools/%.o: private AREA_CPPFLAGS = $(CODEC_CFLAGS)
@@ -234,8 +242,12 @@ define link_program
 	$(Q)$(LINK) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(EXTRA_LIBS) $(LIBS)
 endef
 
+# The whole library, with its functions in view: what --lib loads calls them.
 $(O)/stele: $(call object,$(TOOL_SOURCES)) $(STATIC_LIB)
-	$(link_program)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(LINK) -pie -rdynamic -o $@ $(filter %.o,$^) -Wl,--whole-archive $(filter %.a,$^) \
+	    -Wl,--no-whole-archive $(LIBS) -ldl
 
 $(O)/examples/%: $(O)/obj/examples/%.o $(STATIC_LIB)
 	$(link_program)
@@ -261,6 +273,22 @@ $(CRASH_TESTS): EXTRA_LIBS = $(CHECK_LIBS) $(addprefix -Wl$(comma)--wrap=,$(CRAS
 $(HELPERS): $(O)/tests/%: $(O)/obj/tests/%.o $(STATIC_LIB)
 	$(link_program)
 
+define link_plugin
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(LINK) -shared -o $@ $(filter %.o,$^) $(PLUGIN_LIBS)
+endef
+
+$(O)/examples/%.so: $(O)/obj/examples/%_plugin.o
+	$(link_plugin)
+
+$(ALONE_PLUGINS): $(O)/tests/%.so: $(O)/obj/tests/%.o
+	$(link_plugin)
+
+$(LINKED_PLUGINS): PLUGIN_LIBS = -L$(O) -lstele -Wl,-rpath,'$$ORIGIN/..'
+$(LINKED_PLUGINS): $(O)/tests/%_linked.so: $(O)/obj/tests/%.o $(SHARED_LIB)
+	$(link_plugin)
+
 $(AMALGAMATION_TESTS): $(O)/tests/amalgamation/%: $(O)/obj/tests/%.o $(O)/obj/tests/support.o \
                        $(O)/obj/amalgamation.o
 	$(link_program)
@@ -270,6 +298,7 @@ $(AMALGAMATION_TESTS): $(O)/tests/amalgamation/%: $(O)/obj/tests/%.o $(O)/obj/te
 check: programs tests $(AMALGAMATION_TESTS)
 	@scripts/check.sh --also 'scripts/layers.sh' --also 'scripts/layers.sh --self-test' \
 	    --also 'scripts/samples.sh' --also 'scripts/samples.sh --self-test' \
+	    --also 'scripts/refusals.sh $(CC)' \
 	    $(O) $(TESTS) $(AMALGAMATION_TESTS)
 
 ifeq ($(SANITIZE),)

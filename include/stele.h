@@ -17,6 +17,11 @@
 #include <stele/buffer.h>
 #include <stele/json.h>
 #include <stele/cbor.h>
+#include <stele/tree.h>
+#include <stele/type.h>
+#include <stele/codec.h>
+#include <stele/typed.h>
+#include <stele/upcast.h>
 #include <stele/jsonl.h>
 #include <stele/verify.h>
 

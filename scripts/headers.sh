@@ -9,7 +9,7 @@ warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wund
 compile() { # HEADER COMPILER OPTION...
     local header=$1 name=${1#include/}
     shift
-    printf '#include <%s>\n#include <%s>\nextern int stele_lint;\n' "$name" "$name" |
+    printf '#include <%s>\n#include <%s>\nextern int stele_headers_check;\n' "$name" "$name" |
         "$@" "${warnings[@]}" -Iinclude -fsyntax-only - || {
         echo "$header: refused by $*"
         return 1
@@ -33,7 +33,36 @@ compile_as_all() { # HEADER
     done
 }
 
+# A table that a C file defines, used in C++.
+use_table() { # COMPILER
+    "$1" -x c++ -std=c++11 "${warnings[@]}" -Wold-style-cast -Iinclude -fsyntax-only - <<'SOURCE'
+#include <stele.h>
+struct placed {
+    int number;
+};
+extern "C" {
+STELE_TYPE_DECLARE(placed_type, placed);
+}
+stele_status encode(const placed &value, stele_buffer *buffer);
+stele_status encode(const placed &value, stele_buffer *buffer)
+{
+    stele_codec codec = STELE_CODEC_INIT;
+    stele_upcaster upcaster = STELE_UPCASTER_INIT;
+    stele_lint_options options = STELE_LINT_OPTIONS_INIT;
+    if (codec.struct_size == 0 || upcaster.struct_size == 0 || options.struct_size == 0)
+        return STELE_MISUSE;
+    return stele_type_encode(&placed_type, &value, stele_codec_json(), buffer, nullptr);
+}
+SOURCE
+}
+
 status=0
+for compiler in g++ clang++; do
+    if command -v "$compiler" >/dev/null && ! use_table "$compiler"; then
+        echo "a table used in C++: refused by $compiler"
+        status=1
+    fi
+done
 for header in include/stele.h include/stele/*.h; do
     compile_as_all "$header" || status=1
 done

@@ -10,6 +10,7 @@
 
 #include <stele/jsonl.h>
 #include <stele/submit.h>
+#include <stele/typed.h>
 #include <stele/verify.h>
 
 #include <pthread.h>
@@ -279,6 +280,59 @@ static inline stele_status call_load(caller *self)
     return stele_checkpoint_load(store, self->stream, &checkpoint);
 }
 
+/* --- Codecs and types: nothing is registered, and so it stays --- */
+
+static inline stele_status call_lookups(caller *self)
+{
+    (void)self;
+    const stele_codec *codec = NULL;
+    const char *name = NULL;
+    stele_registered registered = { 0 };
+    const stele_type *type = NULL;
+    stele_status status = stele_store_codec(store, "cbor", &codec);
+    if (status == STELE_OK)
+        status = stele_store_codec_at(store, 0, &name);
+    if (status == STELE_OK)
+        status = stele_store_check_payload(store, "cbor", "\xA0", 1, 9);
+    if (status == STELE_OK)
+        status = stele_store_registered(store, 0, &registered);
+    if (status == STELE_DONE)
+        status = stele_store_type(store, "noted", 1, &type);
+    return status == STELE_UNKNOWN_TYPE ? STELE_OK : status;
+}
+
+static const stele_field kept_fields[] = { STELE_F(stele_stream_info, version, "n", 0) };
+STELE_TYPE(kept_type, stele_stream_info, "Kept", 1, kept_fields);
+
+/* Encoding comes before anything else, and ends it here. */
+static inline stele_status call_encode(caller *self)
+{
+    stele_stream_info value = { 0 };
+    stele_typed_event typed = { .struct_size = sizeof(stele_typed_event),
+                                .type = &kept_type,
+                                .value = &value };
+    stele_append append = STELE_APPEND_INIT;
+    stele_buffer buffer = STELE_BUFFER_INIT;
+    stele_event event;
+    append.stream = self->stream;
+    stele_status status = stele_event_encode(store, &typed, &buffer, &event, NULL);
+    if (status == STELE_UNKNOWN_TYPE)
+        status = stele_append_typed(store, &append, &typed, 1, NULL);
+    return status == STELE_UNKNOWN_TYPE ? STELE_OK : status;
+}
+
+static inline stele_status call_decode(caller *self)
+{
+    stele_record record = { .type = "noted", .codec = "json", .schema_version = 1, .data = "{}" };
+    stele_decoded *held_here = NULL;
+    record.stream = self->stream;
+    stele_status status = stele_record_decode(store, &record, &held_here);
+    for (int i = 0; i < 3 && status == STELE_UNKNOWN_TYPE; i++)
+        status = stele_record_decode(store, &record, &held_here);
+    stele_decoded_close(held_here);
+    return status == STELE_UNKNOWN_TYPE ? STELE_OK : status;
+}
+
 /* --- Calls in a transaction --- */
 
 static inline stele_status drain_in(stele_transaction *transaction)
@@ -395,6 +449,9 @@ static const struct {
     { "digest", call_digest },
     { "describe", call_describe },
     { "checkpoint_load", call_load },
+    { "lookups", call_lookups },
+    { "event_encode, append_typed", call_encode },
+    { "record_decode", call_decode },
     { "transaction", call_transaction },
     { "transaction, rolled back", call_rolled_back },
 };

@@ -5,7 +5,7 @@
 #ifndef STELE_TESTS_MEMORY_SCENARIOS_H
 #define STELE_TESTS_MEMORY_SCENARIOS_H
 
-#include "contract.h"
+#include "upcasters.h"
 
 #include <stele/jsonl.h>
 #include <stele/submit.h>
@@ -337,6 +337,76 @@ static inline stele_status try_checkpoint(attempt *run)
     return status == STELE_OK ? stele_store_transfer(run->store, NULL, NULL) : status;
 }
 
+/* --- Codecs, types and upcasters --- */
+
+static inline stele_status register_everything(void)
+{
+    stele_codec codec = marked_codec();
+    const stele_type_version outputs[] = { { "Noted", 1 }, { "Placed", 2 } };
+    static const char *const texts[] = { "Noted 1 {\"n\":1}",
+                                         "Placed 2 {\"item\":\"p\",\"cents\":1}",
+                                         "Noted 1@marked M{\"n\":2}", NULL };
+    stele_status status = stele_store_register_codec(store, &codec);
+    if (status == STELE_OK)
+        status = stele_store_write_codec(store, "cbor");
+    if (status == STELE_OK)
+        status = stele_store_register_alias(store, "Ordered", "Placed");
+    if (status == STELE_OK)
+        status = stele_store_register_type(store, &placed_3_type);
+    if (status == STELE_OK)
+        status = stele_store_register_type(store, &noted_type);
+    if (status == STELE_OK)
+        status = register_upcast("Placed", 1, NULL, 0, &placed_1_type, in_cents, NULL);
+    if (status == STELE_OK)
+        status = register_upcast("Placed", 2, NULL, 0, &placed_2_type, in_euros, NULL);
+    if (status == STELE_OK)
+        status = register_upcast("Both", 1, outputs, 2, NULL, emit_texts, texts);
+    return status;
+}
+
+/* One of the upcasters calls for memory, too: what it was refused is what it answers. */
+static inline stele_status decode_everything(void)
+{
+    static const char *const inputs[][2] = {
+        { "Ordered", "{\"item\":\"p\",\"amount\":1}" },
+        { "Both", "{}" },
+        { "Noted", "{\"n\":3}" },
+    };
+    stele_status status = STELE_OK;
+    for (size_t i = 0; i < COUNT_OF(inputs) && status == STELE_OK; i++) {
+        status = decode_json(inputs[i][0], 1, inputs[i][1]);
+        size_t count = stele_decoded_count(decoded);
+        ck_assert_uint_eq(count, status != STELE_OK ? 0 : i == 1 ? 3 : 1);
+    }
+    return status;
+}
+
+static inline stele_status try_typed(attempt *run)
+{
+    enum { TYPED = 12 };
+    noted values[TYPED];
+    stele_typed_event events[TYPED];
+    stele_append append = STELE_APPEND_INIT;
+    append.stream = "own-11";
+    for (int i = 0; i < TYPED; i++) {
+        values[i].n = i;
+        events[i] = (stele_typed_event){ .struct_size = sizeof(stele_typed_event),
+                                         .type = &noted_type,
+                                         .value = &values[i] };
+        events[i].codec = i % 2 == 0 ? NULL : "marked";
+    }
+    store = run->store;
+    stele_status status = register_everything();
+    if (status == STELE_OK)
+        status = stele_append_typed(store, &append, events, TYPED, NULL);
+    run->stored += status == STELE_OK ? TYPED : 0;
+    if (status == STELE_OK)
+        status = decode_everything();
+    close_decoded();
+    store = NULL;
+    return status;
+}
+
 /* --- Opening --- */
 
 static inline stele_status open_and_close(const char *path, const stele_options *options)
@@ -397,6 +467,7 @@ static const struct {
     { "read", try_read, false },
     { "lists", try_lists, false },
     { "verify", try_verify, false },
+    { "typed", try_typed, false },
     { "transaction", try_transaction, false },
     { "stubborn transaction", try_stubborn_transaction, false },
     { "import", try_import, false },

@@ -1,10 +1,5 @@
 /* docs/callbacks.md, cell by cell: what each callback may call, and what it is told otherwise. */
-#include "contract.h"
-
-#include <stele/hooks.h>
-#include <stele/jsonl.h>
-#include <stele/submit.h>
-#include <stele/verify.h>
+#include "upcasters.h"
 
 /* --- What a callback might call --- */
 
@@ -97,6 +92,20 @@ static stele_status try_other_store(void)
     return append_to(other, "account-7", STELE_ANY, "tried", NULL);
 }
 
+static stele_status try_lookup(void)
+{
+    const stele_codec *codec = NULL;
+    return stele_store_codec(store, "json", &codec);
+}
+
+/* With a handle that was made before. */
+static stele_status try_decode(void)
+{
+    stele_record record = make_record("Unheard", 1, "json", "{}");
+    stele_status status = stele_record_decode(store, &record, &decoded);
+    return status == STELE_UNKNOWN_TYPE ? STELE_OK : status;
+}
+
 enum {
     APPEND,
     SUBMIT,
@@ -110,12 +119,14 @@ enum {
     VERIFY,
     INSIDE,
     OTHER,
+    LOOKUP,
+    DECODE,
     ACTIONS
 };
 
 static stele_status (*const actions[ACTIONS])(void) = {
-    try_append,   try_submit,   try_flush,      try_begin,  try_head,   try_read,
-    try_describe, try_transfer, try_checkpoint, try_verify, try_inside, try_other_store,
+    try_append,   try_submit,     try_flush,  try_begin,  try_head,        try_read,   try_describe,
+    try_transfer, try_checkpoint, try_verify, try_inside, try_other_store, try_lookup, try_decode,
 };
 
 static stele_status answers[ACTIONS];
@@ -141,7 +152,8 @@ static void expect_answers(const stele_status expected[ACTIONS])
 #define NONE STELE_NOT_FOUND
 #define NO   STELE_MISUSE
 
-static const stele_status nothing[ACTIONS] = { NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NONE, NO };
+static const stele_status nothing[ACTIONS] = { NO, NO, NO, NO,   NO, NO, NO,
+                                               NO, NO, NO, NONE, NO, NO, NO };
 
 static void setup_stores(void)
 {
@@ -152,6 +164,7 @@ static void setup_stores(void)
 
 static void remove_stores(void)
 {
+    close_decoded();
     stele_store_close(other);
     close_and_remove();
 }
@@ -339,6 +352,112 @@ START_TEST(function_of_lent_sql_may_use_the_transaction_and_read)
 }
 END_TEST
 
+/* --- Codecs and upcasters --- */
+
+/* What needs no store is open to them. */
+static void try_all_and_the_rest(void)
+{
+    char text[16];
+    ck_assert_int_eq(stele_json_check("{}", 2, NULL), STELE_OK);
+    ck_assert_uint_eq(stele_json_quote("a", 1, text, sizeof(text)), 3);
+    try_all();
+}
+
+static stele_status check_that_calls(void *context, const void *data, size_t size)
+{
+    (void)context, (void)data, (void)size;
+    try_all_and_the_rest();
+    return STELE_OK;
+}
+
+static stele_status encode_that_calls(void *context, const stele_type *type, const void *value,
+                                      stele_buffer *buffer, stele_flaw *flaw_out)
+{
+    try_all_and_the_rest();
+    return encode_marked(context, type, value, buffer, flaw_out);
+}
+
+static stele_status decode_that_calls(void *context, const stele_type *type, const void *data,
+                                      size_t size, void *value, stele_flaw *flaw_out)
+{
+    try_all_and_the_rest();
+    return decode_marked(context, type, data, size, value, flaw_out);
+}
+
+static stele_status upcast_that_calls(void *context, const stele_upcast_input *input,
+                                      stele_upcast *upcast)
+{
+    try_all_and_the_rest();
+    /* Also after a function of a codec ran inside. */
+    const noted value = { 1 };
+    stele_status status = stele_upcast_emit_value(upcast, &noted_type, &value);
+    ck_assert_int_eq(try_lookup(), STELE_MISUSE);
+    (void)context, (void)input;
+    return status;
+}
+
+static void open_with_codec(const stele_codec *codec)
+{
+    static const stele_type_version output = { "Noted", 1 };
+    open_in_file();
+    assert_status(stele_store_register_codec(store, codec), STELE_OK);
+    register_table(&noted_type);
+    assert_status(register_upcast("Older", 1, &output, 1, NULL, upcast_that_calls, NULL), STELE_OK);
+    assert_status(try_decode(), STELE_OK);
+}
+
+START_TEST(functions_of_a_codec_may_call_nothing_with_a_store)
+{
+    const noted value = { 1 };
+    stele_codec codec = marked_codec();
+    codec.check = _i == 0 ? check_that_calls : check_marked;
+    codec.encode = _i == 1 ? encode_that_calls : encode_marked;
+    codec.decode = _i == 2 ? decode_that_calls : decode_marked;
+    open_with_codec(&codec);
+
+    assert_status(append_value("account-1", &noted_type, &value, "marked"), STELE_OK);
+    stele_record record = make_record("Noted", 1, "marked", "M{\"n\":1}");
+    assert_status(stele_record_decode(store, &record, &decoded), STELE_OK);
+
+    expect_answers(nothing);
+    ck_assert_int_eq(head_of(store), 1);
+}
+END_TEST
+
+/* There it runs under the write lock. */
+START_TEST(gate_of_an_append_in_a_transaction_may_not_use_that)
+{
+    stele_codec codec = marked_codec();
+    codec.check = check_that_calls;
+    open_with_codec(&codec);
+    stele_transaction *transaction = begin();
+    open_transaction = transaction;
+    stele_event event = { .type = "Noted", .codec = "marked", .data = "M1", .data_size = 2 };
+    stele_append append = make_append("account-1", STELE_ANY, &event, 1);
+
+    assert_status(stele_transaction_append(transaction, &append, NULL), STELE_OK);
+
+    for (int i = 0; i < ACTIONS; i++)
+        ck_assert_int_eq(answers[i], STELE_MISUSE);
+    commit_and_end(transaction);
+    ck_assert_int_eq(head_of(store), 1);
+}
+END_TEST
+
+START_TEST(upcaster_may_call_nothing_with_a_store)
+{
+    stele_codec codec = marked_codec();
+    open_with_codec(&codec);
+
+    stele_record record = make_record("Older", 1, "marked", "M{}");
+    assert_status(stele_record_decode(store, &record, &decoded), STELE_OK);
+
+    expect_answers(nothing);
+    ck_assert_str_eq(only_part()->codec, "marked");
+    ck_assert_int_eq(head_of(store), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("callbacks");
@@ -350,6 +469,9 @@ int main(void)
     tcase_add_loop_test(tests, import_callbacks_may_call_everything, 0, 3);
     tcase_add_loop_test(tests, callbacks_of_an_atomic_import_may_only_read, 1, 3);
     tcase_add_test(tests, function_of_lent_sql_may_use_the_transaction_and_read);
+    tcase_add_loop_test(tests, functions_of_a_codec_may_call_nothing_with_a_store, 0, 3);
+    tcase_add_test(tests, gate_of_an_append_in_a_transaction_may_not_use_that);
+    tcase_add_test(tests, upcaster_may_call_nothing_with_a_store);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -23,7 +23,15 @@ static struct {
     stele_verify *verify;
     stele_ticket *told, *queued;
     stele_transaction *transaction;
+    stele_decoded *decoded;
 } held;
+
+static stele_status decode_held(void)
+{
+    stele_record record = { .type = "noted", .codec = "json", .schema_version = 1, .data = "{}" };
+    record.stream = "before-1";
+    return stele_record_decode(store, &record, &held.decoded);
+}
 
 static void open_mode(bool threads, bool memory)
 {
@@ -48,6 +56,7 @@ static void open_handles(void)
     assert_status(stele_verify_open(store, &held.verify), STELE_OK);
     assert_status(submit_one(&self, NULL, &held.told), STELE_OK);
     assert_status(stele_ticket_wait(held.told, NULL, &verdict), STELE_OK);
+    assert_status(decode_held(), STELE_UNKNOWN_TYPE);
     held.transaction = begin();
     assert_status(append_in(held.transaction, "a-1", STELE_ANY, NULL), STELE_OK);
     assert_status(stele_transaction_read(held.transaction, NULL, &held.cursor_in), STELE_OK);
@@ -67,6 +76,7 @@ static void close_handles(void)
     stele_verify_close(held.verify);
     stele_ticket_close(held.told);
     stele_ticket_close(held.queued);
+    stele_decoded_close(held.decoded);
     stele_transaction_end(held.transaction);
     memset(&held, 0, sizeof(held));
 }
@@ -88,6 +98,10 @@ static int call_store(void)
         stele_store_completed(store, &ticket),
         stele_store_flush(store, NULL),
         stele_store_transfer(store, NULL, NULL),
+        stele_store_register_type(store, &kept_type),
+        stele_store_register_alias(store, "Old", "New"),
+        stele_store_write_codec(store, "cbor"),
+        stele_store_register_codec(store, stele_codec_raw()),
         stele_allocator_set(NULL),
         stele_log_set(NULL, NULL),
     };
@@ -114,6 +128,7 @@ static int call_handles(void)
         stele_verify_next(held.verify, &check),
         stele_ticket_wait(held.told, NULL, &verdict),
         stele_ticket_wait(held.queued, NULL, &verdict),
+        decode_held(),
     };
     for (size_t i = 0; i < COUNT_OF(statuses); i++)
         if (statuses[i] != STELE_MISUSE)
@@ -135,6 +150,7 @@ static int call_inherited_transaction(void)
     append.expected_version = 0;
     const stele_status statuses[] = {
         stele_transaction_append(transaction, &append, NULL),
+        stele_transaction_append_typed(transaction, &append, NULL, 0, NULL),
         stele_transaction_append_many(transaction, &append, 1, NULL, NULL),
         stele_transaction_read(transaction, NULL, &cursor),
         stele_transaction_read_missed(transaction, &append, &appended, &cursor),

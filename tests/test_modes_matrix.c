@@ -3,9 +3,7 @@
  */
 #include "wrap.h"
 
-#include <stele/jsonl.h>
-#include <stele/submit.h>
-#include <stele/verify.h>
+#include <stele.h>
 
 #include <dirent.h>
 
@@ -229,6 +227,17 @@ static stele_status probe_verify(void)
     return status == STELE_DONE ? STELE_OK : status;
 }
 
+static stele_status probe_lint(void)
+{
+    stele_lint *lint = NULL;
+    const stele_lint_line *line = NULL;
+    stele_status status = stele_store_lint(store, NULL, &lint);
+    if (status == STELE_OK)
+        status = stele_lint_next(lint, &line);
+    stele_lint_close(lint);
+    return status;
+}
+
 static stele_status give_line(void *context, void *buffer, size_t capacity, size_t *size_out)
 {
     static const char line[] = "{\"stream\":\"b-5\",\"type\":\"opened\",\"data\":{}}\n";
@@ -374,6 +383,7 @@ INSIDE(probe_describe_around, probe_describe())
 INSIDE(probe_verify_around, probe_verify())
 INSIDE(probe_digest_around, probe_digest())
 INSIDE(probe_checkpoint_load_around, probe_checkpoint_load())
+INSIDE(probe_lint_around, probe_lint())
 
 #include "modes_matrix.h"
 

@@ -110,12 +110,15 @@ typedef struct stele_appended {
  * library's: STELE_MISUSE, but for the
  * `$import/...` that an import makes; they are not exported.
  *
- * JSON payloads must be strict JSON (see json.h). Metadata must be JSON under every codec.
+ * Payloads in "json" must be strict JSON (see json.h), in "cbor" strict CBOR (see cbor.h), in a
+ * codec of the program's what that accepts (see codec.h); in others they are any bytes. Empty ones
+ * always pass. Metadata must be JSON under every codec.
  *
  * @param appended_out May be NULL. Set on STELE_OK and STELE_CONFLICT.
  * @return STELE_OK; STELE_CONFLICT; STELE_KEY_REUSED; STELE_ARCHIVED; STELE_TOMBSTONED;
  *         STELE_INVALID (a payload or metadata is not what its codec says: event and byte offset
- *         in the text); STELE_TOO_LARGE; STELE_MISUSE; STELE_READ_ONLY; STELE_BUSY; STELE_FULL;
+ *         in the text); STELE_PRECISION, STELE_UNSUPPORTED (as a codec of the program's says);
+ *         STELE_TOO_LARGE; STELE_MISUSE; STELE_READ_ONLY; STELE_BUSY; STELE_FULL;
  *         STELE_IO; STELE_CORRUPT; STELE_NO_MEMORY; STELE_CLOSED: nothing was stored. Only after
  *         STELE_UNKNOWN_OUTCOME it may have been.
  */

@@ -146,7 +146,7 @@ typedef struct stele__prepared {
 } stele__prepared;
 
 /* Check everything about `append` that needs no look at the file. Dispose on success. */
-stele_status stele__prepare_append(const stele_store *store, const stele_append *append,
+stele_status stele__prepare_append(stele_store *store, const stele_append *append,
                                    stele__prepared *prepared_out);
 void stele__prepared_dispose(stele__prepared *prepared);
 /* Event `index`, whatever the size of the caller's structs. */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <stele/codec.h>
 #include <stele/json.h>
 
 #include "base/checksum.h"
@@ -74,7 +75,19 @@ static stele_status check_expected_version(const char *stream, int64_t expected)
                        stream, expected);
 }
 
-static stele_status check_payload(const stele_store *store, const stele_event *event, size_t index)
+/* Is it a payload of its codec? Most are JSON, which is known without looking it up. */
+static stele_status check_by_codec(stele_store *store, const stele_event *event,
+                                   const stele_json_options *options)
+{
+    if (event->data_size == 0 || strcmp(event->codec, "raw") == 0)
+        return STELE_OK;
+    if (strcmp(event->codec, "json") == 0)
+        return stele_json_check(event->data, event->data_size, options);
+    return stele_store_check_payload(store, event->codec, event->data, event->data_size,
+                                     options->size_max);
+}
+
+static stele_status check_payload(stele_store *store, const stele_event *event, size_t index)
 {
     if ((event->data == NULL && event->data_size > 0)
         || (event->metadata == NULL && event->metadata_size > 0))
@@ -89,20 +102,18 @@ static stele_status check_payload(const stele_store *store, const stele_event *e
 
     stele_json_options options = STELE_JSON_OPTIONS_INIT;
     options.size_max = size_max;
-    if (event->data_size > 0 && strcmp(event->codec, "json") == 0) {
-        stele_status status = stele_json_check(event->data, event->data_size, &options);
-        if (status != STELE_OK)
-            return stele__fail_within(status, "event %zu: data", index);
-    }
+    stele_status status = check_by_codec(store, event, &options);
+    if (status != STELE_OK)
+        return stele__fail_within(status, "event %zu: data", index);
     if (event->metadata_size > 0) {
-        stele_status status = stele_json_check(event->metadata, event->metadata_size, &options);
+        status = stele_json_check(event->metadata, event->metadata_size, &options);
         if (status != STELE_OK)
             return stele__fail_within(status, "event %zu: metadata", index);
     }
     return STELE_OK;
 }
 
-static stele_status check_event(const stele_store *store, const stele_event *event, size_t index)
+static stele_status check_event(stele_store *store, const stele_event *event, size_t index)
 {
     stele_status status = stele__check_name("type", event->type);
     if (status == STELE_OK)
@@ -187,7 +198,7 @@ static int64_t digest_content(const stele__prepared *prepared)
     return (int64_t)stele__digest_end(&digest);
 }
 
-stele_status stele__prepare_append(const stele_store *store, const stele_append *append,
+stele_status stele__prepare_append(stele_store *store, const stele_append *append,
                                    stele__prepared *prepared_out)
 {
     stele__prepared *prepared = prepared_out;

@@ -84,6 +84,9 @@ void stele__store_release(stele_store *store)
         pthread_mutex_unlock(&store->mutex);
     if (!last)
         return;
+    for (int i = 0; i < STELE__ATTACHMENT_COUNT; i++)
+        if (store->attachments[i].dispose != NULL)
+            store->attachments[i].dispose(store->attachments[i].state);
     stele__anchoring_close(store);
     if (ours) {
         stele__group_close(store);

@@ -53,6 +53,17 @@ typedef struct stele__connection {
     struct stele__connection *previous;
 } stele__connection;
 
+/* What an area keeps on a store. Handles may outlive the store, so it goes with the memory. */
+typedef enum stele__attachment_name {
+    STELE__ATTACHMENT_CODECS,
+    STELE__ATTACHMENT_COUNT
+} stele__attachment_name;
+
+typedef struct stele__attachment {
+    _Atomic(void *) state; /* set once, with the mutex held */
+    void (*dispose)(void *state);
+} stele__attachment;
+
 /* A thread that waits for the writer's turn. */
 typedef struct stele__waiter {
     pthread_cond_t wake;
@@ -116,6 +127,7 @@ struct stele_store {
     atomic_bool transfer_wanted; /* the WAL is long, and nobody has taken it on yet */
     struct stele__maintenance *maintenance;
     stele__completions completions;
+    stele__attachment attachments[STELE__ATTACHMENT_COUNT];
 
     /* Owned by who has the writer's turn. */
     stele__connection writer;
