@@ -9,8 +9,8 @@
 #include <stele/version.h>
 
 static const char *const verbs[] = {
-    "init",   "info",   "append", "read",    "tail", "streams",    "types",
-    "import", "export", "verify", "version", "help", "completion",
+    "init",   "info",   "append", "read",   "tail",    "streams", "types",      "import",
+    "export", "verify", "lint",   "schema", "version", "help",    "completion",
 };
 
 /* --- What is wrong, and what was meant --- */
@@ -292,6 +292,9 @@ START_TEST(bash_completes_verbs_options_and_values)
         { "stele tail --fo", "--follow\n" },
         { "stele read @", "@all\n" },
         { "stele completion z", "zsh\n" },
+        { "stele li", "lint\n" },
+        { "stele lint --l", "--lib\n" },
+        { "stele schema --lib README.m", "README.md\n" },
     };
     if (system("bash --norc -c true") != 0)
         skip_test("no bash here");

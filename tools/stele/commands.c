@@ -8,6 +8,8 @@
 /* clang-format off */
 #define EVENT_SIZE_OPTION { .name = "event-size-max", .value = "BYTES", \
     .what = "refuse larger events (data + metadata); 1048576, at most 67108864" }
+#define LIB_OPTION { .name = "lib", .value = "FILE", .repeats = true, \
+    .what = "a shared library that registers types, codecs and upcasters" }
 /* clang-format on */
 
 const option_spec common_options[] = {
@@ -82,7 +84,9 @@ const command commands[] = {
       .effect = IMPACT_LOOK,
       .what = "read the events of a stream, or all by position",
       .details = "The library's own streams, whose names begin with `$`, are left out of @all\n"
-                 "unless --system is given. Several --type or --category are alternatives.\n",
+                 "unless --system is given. Several --type or --category are alternatives. With\n"
+                 "--lib the data is shown decoded and brought up to date, secrets as \"***\", in\n"
+                 "table and plain; what can't be decoded is shown as it is stored.\n",
       .options = { { .name = "from",
                      .value = "V",
                      .forms = ONE_STREAM,
@@ -106,7 +110,8 @@ const command commands[] = {
                      .repeats = true,
                      .what = "only streams of this category: what is before the first dash" },
                    { .name = "system", .forms = ALL, .what = "also the library's own streams" },
-                   { .name = "backward", .what = "newest first" } },
+                   { .name = "backward", .what = "newest first" },
+                   LIB_OPTION },
       .examples = { "stele read order-17 --from 2", "stele read order-17 --backward --limit 1",
                     "stele read @all --after 4000 --type OrderPaid --type OrderRefunded",
                     "stele read @all --category order -o jsonl | jq -r .stream" },
@@ -117,7 +122,8 @@ const command commands[] = {
       .what = "print the newest events, and go on with -f",
       .details =
           "-f looks for new events every 100 ms until Ctrl-C (exit code 130) or until nobody\n"
-          "reads the output any more. It has no end, so it can't print json: use jsonl.\n",
+          "reads the output any more. It has no end, so it can't print json: use jsonl.\n"
+          "--lib is as for read.\n",
       .options = { { .name = "follow", .letter = 'f', .what = "go on with events as they come" },
                    { .name = "after",
                      .value = "P",
@@ -126,7 +132,8 @@ const command commands[] = {
                    { .name = "last",
                      .value = "N",
                      .group = 1,
-                     .what = "begin with the last N events; 10" } },
+                     .what = "begin with the last N events; 10" },
+                   LIB_OPTION },
       .examples = { "stele tail", "stele tail -f --last 0",
                     "stele tail -f -o jsonl | jq -r .type" },
       .run = run_tail },
@@ -216,6 +223,34 @@ const command commands[] = {
       .examples = { "stele doctor", "stele doctor -o json | jq '.rows[] | select(.ok | not)'",
                     "stele doctor --accept-loss" },
       .run = run_doctor },
+    { .name = "lint",
+      .forms = { "" },
+      .effect = IMPACT_LOOK,
+      .what = "try whether every stored type and schema version can be decoded",
+      .details =
+          "Decodes samples of each by the tables, codecs and upcasters that the libraries\n"
+          "given by --lib register. Such a library has a function\n"
+          "`stele_status stele_register(stele_store *store)`. There is a row for each type,\n"
+          "schema version and codec; UNUSED is an upcaster that no stored event reaches.\n"
+          "Exit code 6 when something can't be decoded.\n",
+      .options = { LIB_OPTION,
+                   { .name = "samples",
+                     .value = "N",
+                     .what = "events tried of each; 100, 0: all" } },
+      .examples = { "stele lint --lib ./orders.so", "stele lint --lib ./orders.so --samples 0",
+                    "stele lint --lib ./orders.so -o jsonl | jq -r 'select(.failed > 0).first'" },
+      .run = run_lint },
+    { .name = "schema",
+      .forms = { "[TYPE]" },
+      .operand_max = 1,
+      .what = "print the JSON Schema of a library's types",
+      .details = "Of TYPE, which is its newest schema version, or of all that the libraries given\n"
+                 "by --lib register, a line each. Always jsonl. Opens no store.\n",
+      .options = { LIB_OPTION },
+      .examples = { "stele schema --lib ./orders.so",
+                    "stele schema --lib ./orders.so OrderPlaced > order-placed.schema.json",
+                    "stele schema --lib ./orders.so | jq -r '.\"$defs\".t0.title'" },
+      .run = run_schema },
     { .name = "version",
       .forms = { "" },
       .what = "print the version",

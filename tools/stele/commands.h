@@ -71,6 +71,8 @@ exit_code run_import(tool *of);
 exit_code run_export(tool *of);
 exit_code run_verify(tool *of);
 exit_code run_doctor(tool *of);
+exit_code run_lint(tool *of);
+exit_code run_schema(tool *of);
 exit_code run_version(tool *of);
 exit_code run_help(tool *of);
 exit_code run_completion(tool *of);

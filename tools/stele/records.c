@@ -18,9 +18,9 @@ bool records_show_keys(const output *out)
     return out->format == OUTPUT_JSON || out->format == OUTPUT_JSONL;
 }
 
-exit_code records_begin(records *of, output *out)
+exit_code records_begin(records *of, output *out, stele_store *types)
 {
-    *of = (records){ .out = out };
+    *of = (records){ .out = out, .types = types, .text = STELE_BUFFER_INIT };
     if (records_show_keys(out)) {
         stele_status status = stele_exporter_open(&of->exporter);
         if (status != STELE_OK)
@@ -80,13 +80,50 @@ static stele_status write_line(records *of, const stele_record *record, bool *ta
     return status;
 }
 
-static bool write_cells(records *of, const stele_record *record, const char *loss)
+/* All parts of a decoded record, with blanks between. */
+static stele_status format_parts(records *of)
+{
+    size_t count = stele_decoded_count(of->decoded);
+    stele_status status = STELE_OK;
+    of->text.size = 0;
+    for (size_t i = 0; i < count && status == STELE_OK; i++) {
+        const stele_part *part = stele_decoded_part(of->decoded, i);
+        if (i > 0)
+            status = stele_buffer_add(&of->text, " ", 1);
+        if (status == STELE_OK)
+            status = stele_type_format(part->type, part->value, &of->text);
+    }
+    return status;
+}
+
+/* What the cell of the data shows. OK or NO_MEMORY. */
+static stele_status choose_data(records *of, const stele_record *record, const char *loss,
+                                cell *data_out)
+{
+    *data_out = bytes_cell(record->data, record->data_size);
+    if (loss != NULL)
+        *data_out = text_cell(loss[0] == 'e' ? "(erased)" : "(archived)");
+    if (loss != NULL || of->types == NULL)
+        return STELE_OK;
+    stele_status status = stele_record_decode(of->types, record, &of->decoded);
+    if (status == STELE_OK)
+        status = format_parts(of);
+    if (status != STELE_OK)
+        return status == STELE_NO_MEMORY ? status : STELE_OK;
+    *data_out = stele_decoded_count(of->decoded) == 0 ? text_cell("(nothing)")
+                                                      : bytes_cell(of->text.data, of->text.size);
+    return STELE_OK;
+}
+
+static stele_status write_cells(records *of, const stele_record *record, const char *loss,
+                                bool *taken_out)
 {
     char time[STELE_TIME_SIZE];
+    cell data;
+    stele_status status = choose_data(of, record, loss, &data);
+    if (status != STELE_OK)
+        return status;
     stele_time_format(time_of(record), time);
-    cell data = bytes_cell(record->data, record->data_size);
-    if (loss != NULL)
-        data = text_cell(loss[0] == 'e' ? "(erased)" : "(archived)");
     const cell cells[] = {
         number_cell(record->position),
         number_cell(record->version),
@@ -96,22 +133,23 @@ static bool write_cells(records *of, const stele_record *record, const char *los
         data,
         bytes_cell(record->metadata, record->metadata_size),
     };
-    return output_row(of->out, cells);
+    *taken_out = output_row(of->out, cells);
+    return STELE_OK;
 }
 
 stele_status records_write(records *of, const stele_record *record)
 {
     const char *loss = loss_of(record);
     bool taken = true;
-    if (of->exporter == NULL) {
-        taken = write_cells(of, record, loss);
-    } else if (loss != NULL) {
+    stele_status status = STELE_OK;
+    if (of->exporter == NULL)
+        status = write_cells(of, record, loss, &taken);
+    else if (loss != NULL)
         taken = write_lost(of, record, loss);
-    } else {
-        stele_status status = write_line(of, record, &taken);
-        if (status != STELE_OK)
-            return status;
-    }
+    else
+        status = write_line(of, record, &taken);
+    if (status != STELE_OK)
+        return status;
     return taken ? STELE_OK : STELE_DONE;
 }
 
@@ -120,4 +158,7 @@ void records_end(records *of)
     output_end(of->out);
     stele_exporter_close(of->exporter);
     of->exporter = NULL;
+    stele_decoded_close(of->decoded);
+    of->decoded = NULL;
+    stele_buffer_dispose(&of->text);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "plugin.h"
 #include "records.h"
 #include "streams.h"
 #include "tool.h"
@@ -86,7 +87,7 @@ static exit_code print_records(tool *of, stele_store *store, filtered_read *filt
         return report_status(status);
 
     records rows;
-    exit_code code = records_begin(&rows, &of->out);
+    exit_code code = records_begin(&rows, &of->out, option_given(of, "lib") ? store : NULL);
     if (code == EXIT_OK) {
         status = print_wanted(filtered, cursor, &rows);
         if (status < 0)
@@ -100,10 +101,12 @@ static exit_code print_records(tool *of, stele_store *store, filtered_read *filt
 exit_code run_read(tool *of)
 {
     filtered_read filtered;
-    if (!read_options(of, &filtered))
+    if (!plugins_can_show(of) || !read_options(of, &filtered))
         return EXIT_USAGE;
     stele_store *store;
     exit_code code = open_store(of, 0, &store);
+    if (code == EXIT_OK)
+        code = load_plugins(of, store);
     if (code == EXIT_OK && filtered.read.stream != NULL)
         code = check_stream(store, filtered.read.stream);
     if (code == EXIT_OK)

@@ -6,6 +6,7 @@
 
 #include "interrupt.h"
 #include "options.h"
+#include "plugin.h"
 #include "records.h"
 #include "tool.h"
 
@@ -43,8 +44,8 @@ static stele_status print_new(stele_store *store, records *rows, int64_t *after)
     const stele_record *record;
     while (status == STELE_OK) {
         status = stele_cursor_next(cursor, &record);
-        if (status == STELE_OK && records_write(rows, record) == STELE_DONE)
-            break;
+        if (status == STELE_OK)
+            status = records_write(rows, record);
     }
     if (status >= 0) {
         int64_t scanned = stele_cursor_scanned(cursor);
@@ -80,7 +81,7 @@ static exit_code print_tail(tool *of, stele_store *store, int64_t after, int64_t
         return report_status(status);
 
     records rows;
-    exit_code code = records_begin(&rows, &of->out);
+    exit_code code = records_begin(&rows, &of->out, option_given(of, "lib") ? store : NULL);
     if (code != EXIT_OK)
         return code;
     status = print_new(store, &rows, &after);
@@ -104,11 +105,15 @@ exit_code run_tail(tool *of)
         report_hint("-o jsonl");
         return EXIT_USAGE;
     }
+    if (!plugins_can_show(of))
+        return EXIT_USAGE;
     if (option_given(of, "follow"))
         watch_interrupt();
 
     stele_store *store;
     exit_code code = open_store(of, 0, &store);
+    if (code == EXIT_OK)
+        code = load_plugins(of, store);
     if (code == EXIT_OK)
         code = print_tail(of, store, after, last);
     stele_store_close(store);
