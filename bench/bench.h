@@ -125,6 +125,10 @@ void bench_race(const bench_settings *settings, bench_contender *contenders, siz
 /* One row: what was measured of the first contender, and of those it is compared with. */
 void bench_report(const char *name, const char *unit, const bench_contender *contenders,
                   size_t count);
+/* The same of events of `size` bytes, where only the processor is used: of its time an event takes
+ * so many ns, and it would do so many MB/s. */
+void bench_report_bytes(const char *name, const bench_contender *contenders, size_t count,
+                        double size);
 /* A row with one number. */
 void bench_report_value(const char *name, const char *unit, double value);
 void bench_print_header(const bench_settings *settings);
@@ -145,5 +149,6 @@ void bench_case_threads(const bench_settings *settings, const bench_workload *wo
 void bench_case_processes(const bench_settings *settings, const bench_workload *workload);
 void bench_case_wal(const bench_settings *settings, const bench_workload *workload);
 void bench_case_memory(const bench_settings *settings, const bench_workload *workload);
+void bench_case_codec(const bench_settings *settings, const bench_workload *workload);
 
 #endif
