@@ -87,6 +87,9 @@ HELPER_SOURCES := $(sort $(filter-out $(TEST_SOURCES) $(TEST_PLUGIN_SOURCES) tes
     $(wildcard tests/*.c)))
 MAN_PAGES := $(sort $(wildcard docs/man/*.[1-8]))
 
+# The events of an example may be a file of their own.
+EXAMPLE_SOURCES := $(filter-out %_events.c,$(EXAMPLE_SOURCES))
+
 files_with = $(if $(2),$(shell grep -lE '$(1)' $(2)))
 includes = $(call files_with,^ *. *include *[<"]($(1)),$(2))
 
@@ -251,6 +254,8 @@ $(O)/stele: $(call object,$(TOOL_SOURCES)) $(STATIC_LIB)
 
 $(O)/examples/%: $(O)/obj/examples/%.o $(STATIC_LIB)
 	$(link_program)
+
+$(O)/examples/loan_desk: $(O)/obj/examples/loan_events.o
 
 $(O)/samples/%: $(O)/obj/docs/samples/%.o $(STATIC_LIB)
 	$(link_program)

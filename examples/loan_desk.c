@@ -33,6 +33,8 @@
 
 #include <stele.h>
 
+#include "loan_events.h"
+
 #define CHECKPOINT      "loan_desk"
 #define BATCH_EVENTS    1000
 #define TYPE_ROWS       40
@@ -53,7 +55,6 @@ typedef struct loan_desk {
     bool json;
     FILE *log; /* NULL imports nothing. */
     stele_store *store;
-    stele_json_reader *reader;
 } loan_desk;
 
 static bool fail(const char *what, const char *why)
@@ -107,28 +108,6 @@ static int64_t time_of(const stele_record *record)
     return record->has_occurred_at ? record->occurred_at : record->recorded_at;
 }
 
-/* The string or number `name` of the event's data; "" when there is none. */
-static void read_member(stele_json_reader *reader, const stele_record *record, const char *name,
-                        char *text, size_t capacity)
-{
-    text[0] = '\0';
-    if (strcmp(record->codec, "json") != 0
-        || stele_json_reset(reader, record->data, record->data_size) != STELE_OK)
-        return;
-    stele_json_token token;
-    while (stele_json_next(reader, &token) == STELE_OK) {
-        if (token.kind != STELE_JSON_KEY || token.depth != 1 || !stele_json_equals(&token, name))
-            continue;
-        if (stele_json_next(reader, &token) != STELE_OK)
-            return;
-        if (token.kind == STELE_JSON_STRING)
-            stele_json_text(&token, text, capacity, NULL);
-        else if (token.kind == STELE_JSON_NUMBER && token.size < capacity)
-            snprintf(text, capacity, "%.*s", (int)token.size, token.text);
-        return;
-    }
-}
-
 /* Read a decimal such as "12500" or "99.95" exactly, as millionths, or not at all. */
 static bool parse_amount(const char *text, int64_t *millionths_out)
 {
@@ -171,20 +150,21 @@ static const char fold_application[] =
 static const char fold_type[] = "INSERT INTO loan_type (type, events) VALUES (?1, 1)"
                                 " ON CONFLICT (type) DO UPDATE SET events = events + 1";
 
-static const char *outcome_of(const char *type)
+static const char *outcome_of(const stele_type *type)
 {
-    if (strcmp(type, "A_APPROVED") == 0)
+    if (type == &approved_type)
         return "approved";
-    if (strcmp(type, "A_DECLINED") == 0)
+    if (type == &declined_type)
         return "declined";
-    return strcmp(type, "A_CANCELLED") == 0 ? "cancelled" : NULL;
+    return type == &cancelled_type ? "cancelled" : NULL;
 }
 
-static bool apply_event(const loan_desk *desk, sqlite3_stmt *application, sqlite3_stmt *type,
-                        const stele_record *record)
+static bool apply_event(sqlite3_stmt *application, sqlite3_stmt *type, const stele_record *record,
+                        const loan_event *event)
 {
-    bool submitted = strcmp(record->type, "A_SUBMITTED") == 0;
-    const char *outcome = outcome_of(record->type);
+    bool submitted = event->type == &submitted_type;
+    const char *outcome = outcome_of(event->type);
+    int64_t amount = 0;
 
     sqlite3_clear_bindings(application);
     sqlite3_bind_text(application, 1, record->stream, -1, SQLITE_STATIC);
@@ -194,13 +174,8 @@ static bool apply_event(const loan_desk *desk, sqlite3_stmt *application, sqlite
         sqlite3_bind_text(application, 3, outcome, -1, SQLITE_STATIC);
         sqlite3_bind_int64(application, 4, time_of(record));
     }
-    if (submitted || record->version == 1) {
-        char text[64];
-        int64_t amount = 0;
-        read_member(desk->reader, record, "amount_req", text, sizeof(text));
-        if (parse_amount(text, &amount))
-            sqlite3_bind_int64(application, 5, amount);
-    }
+    if ((submitted || record->version == 1) && parse_amount(event->amount, &amount))
+        sqlite3_bind_int64(application, 5, amount);
     sqlite3_bind_text(type, 1, record->type, -1, SQLITE_STATIC);
 
     sqlite3_step(application);
@@ -208,18 +183,20 @@ static bool apply_event(const loan_desk *desk, sqlite3_stmt *application, sqlite
     return sqlite3_reset(application) == SQLITE_OK && sqlite3_reset(type) == SQLITE_OK;
 }
 
-static bool apply_batch(const loan_desk *desk, sqlite3 *sqlite, stele_cursor *cursor)
+static bool apply_batch(loan_desk *desk, sqlite3 *sqlite, stele_cursor *cursor)
 {
     sqlite3_stmt *application = NULL;
     sqlite3_stmt *type = NULL;
     const stele_record *record;
+    loan_event event;
     stele_status status = STELE_OK;
     bool applied =
         sqlite3_exec(sqlite, create_model, NULL, NULL, NULL) == SQLITE_OK
         && sqlite3_prepare_v2(sqlite, fold_application, -1, &application, NULL) == SQLITE_OK
         && sqlite3_prepare_v2(sqlite, fold_type, -1, &type, NULL) == SQLITE_OK;
-    while (applied && (status = stele_cursor_next(cursor, &record)) == STELE_OK)
-        applied = apply_event(desk, application, type, record);
+    while (applied && (status = stele_cursor_next(cursor, &record)) == STELE_OK
+           && (status = read_event(desk->store, record, &event)) == STELE_OK)
+        applied = apply_event(application, type, record, &event);
     if (!applied)
         fail("read model", sqlite3_errmsg(sqlite));
     else if (status < 0)
@@ -234,7 +211,7 @@ static bool apply_batch(const loan_desk *desk, sqlite3 *sqlite, stele_cursor *cu
  * transaction: each event counts exactly once, whenever the program is killed, and however many
  * run at once. Other writers wait meanwhile, so a batch is small.
  */
-static bool fold_batch(const loan_desk *desk, bool *more_out)
+static bool fold_batch(loan_desk *desk, bool *more_out)
 {
     stele_transaction *transaction = NULL;
     stele_cursor *cursor = NULL;
@@ -469,6 +446,8 @@ static bool print_history(const loan_desk *desk, const loan_summary *summary)
 {
     stele_cursor *cursor = NULL;
     const stele_record *record;
+    loan_text transition;
+    loan_text resource;
     stele_read read = STELE_READ_INIT;
     read.stream = desk->application != NULL ? desk->application : summary->busiest.name;
     read.limit = desk->application != NULL ? 0 : HISTORY_ROWS;
@@ -477,18 +456,17 @@ static bool print_history(const loan_desk *desk, const loan_summary *summary)
     printf("\nHistory of %s\n", read.stream);
     int64_t shown = 0;
     stele_status status = stele_store_read(desk->store, &read, &cursor);
-    while (status == STELE_OK && (status = stele_cursor_next(cursor, &record)) == STELE_OK) {
+    while (status == STELE_OK && (status = stele_cursor_next(cursor, &record)) == STELE_OK
+           && (status = read_as(desk->store, record, &transition_type, &transition)) == STELE_OK
+           && (status = read_as(desk->store, record, &resource_type, &resource)) == STELE_OK) {
         char time[STELE_TIME_SIZE];
-        char text[128] = "";
         shown++;
         stele_time_format(time_of(record), time);
         printf("%4" PRId64 "  %-24s  ", record->version, time);
         print_text(record->type, NAME_COLUMNS);
-        read_member(desk->reader, record, "transition", text, sizeof(text));
         putchar(' ');
-        print_text(text, 9);
-        read_member(desk->reader, record, "resource", text, sizeof(text));
-        print_text(text, 10);
+        print_text(transition.text, 9);
+        print_text(resource.text, 10);
         putchar('\n');
     }
     stele_cursor_close(cursor);
@@ -534,7 +512,7 @@ static int run(loan_desk *desk)
 
     bool more = true;
     bool done = (stele_store_open(desk->store_path, &options, &desk->store) == STELE_OK
-                 && stele_json_open("", 0, NULL, &desk->reader) == STELE_OK)
+                 && register_events(desk->store) == STELE_OK)
                 || fail_store("open");
     if (done && desk->log != NULL)
         done = import_log(desk, &imported);
@@ -592,7 +570,6 @@ int main(int argc, char **argv)
         }
     }
     int status = run(&desk);
-    stele_json_close(desk.reader);
     stele_store_close(desk.store);
     if (desk.log != NULL)
         fclose(desk.log);
