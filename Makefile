@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 O ?= build
 
-.PHONY: all check sanitize tsan lint format bench demo deps deps-dev install uninstall \
+.PHONY: all check sanitize tsan fuzz lint format bench demo deps deps-dev install uninstall \
         amalgamation clean help after-deps programs tests demo-programs bench-programs FORCE
 
 deps:
@@ -83,6 +83,7 @@ BENCH_SOURCES := $(sort $(wildcard bench/*.c))
 TEST_SOURCES := $(sort $(wildcard tests/test_*.c))
 # What the tests of power cuts share.
 CRASH_SOURCES := $(sort $(wildcard tests/crash/*.c))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/*.c))
 HELPER_SOURCES := $(sort $(filter-out $(TEST_SOURCES) $(TEST_PLUGIN_SOURCES) tests/support.c, \
     $(wildcard tests/*.c)))
 MAN_PAGES := $(sort $(wildcard docs/man/*.[1-8]))
@@ -94,9 +95,9 @@ files_with = $(if $(2),$(shell grep -lE '$(1)' $(2)))
 includes = $(call files_with,^ *. *include *[<"]($(1)),$(2))
 
 # A test that keeps to the public headers also runs against the amalgamation.
-# Those of the tool run the same tool either way.
-OUTSIDER_TESTS := $(filter-out $(call includes,[a-z]+/[a-z_]+[.][ch]",$(TEST_SOURCES)) tests/test_cli%, \
-    $(TEST_SOURCES))
+# Those of the tool, and of the fuzzing targets, run the same programs either way.
+OUTSIDER_TESTS := $(filter-out $(call includes,[a-z]+/[a-z_]+[.][ch]",$(TEST_SOURCES)) tests/test_cli% \
+    tests/test_fuzz%,$(TEST_SOURCES))
 THREADED_TESTS := $(call files_with,pthread,$(TEST_SOURCES))
 
 comma := ,
@@ -118,7 +119,7 @@ CODEC_LIBS = $(call once,CODEC_LIBS,$(call pkg,--libs,$(call codecs_of,$(NAMING_
 codecs_of = $(if $(call includes,(cjson/)?cJSON[.]h>,$(1)),libcjson) \
             $(if $(call includes,cbor([.]h|/.*)>,$(1)),libcbor)
 NAMING_CODECS = $(LIB_SOURCES) $(TOOL_SOURCES) $(EXAMPLE_SOURCES) $(SAMPLE_SOURCES) \
-                $(BENCH_SOURCES) $(TEST_SOURCES) $(CRASH_SOURCES) $(HELPER_SOURCES)
+                $(BENCH_SOURCES) $(TEST_SOURCES) $(CRASH_SOURCES) $(HELPER_SOURCES) $(FUZZ_SOURCES)
 REQUIRES_PRIVATE = $(strip sqlite3 $(call codecs_of,$(LIB_SOURCES)))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wsign-conversion -Wshadow \
@@ -176,10 +177,18 @@ LINKED_PLUGINS := $(patsubst tests/%.c,$(O)/tests/%_linked.so,$(TEST_PLUGIN_SOUR
 AMALGAMATION_TESTS := $(call programs_in,tests,tests/amalgamation,$(OUTSIDER_TESTS))
 TSAN_TESTS := $(call programs_in,tests,tests,$(THREADED_TESTS))
 
+# A target of fuzzing is a program twice: for libFuzzer, and with a main() that replays files. The
+# control is the first target again, with planted bugs.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter tests/fuzz/fuzz_%,$(FUZZ_SOURCES)))
+FUZZ_SHARED := $(filter-out tests/fuzz/fuzz_% tests/fuzz/standalone.c,$(FUZZ_SOURCES))
+FUZZERS := $(patsubst %,$(O)/fuzz_%,$(FUZZ_TARGETS) control)
+REPLAYS := $(patsubst %,$(O)/tests/fuzz/%,$(FUZZ_TARGETS) control)
+CORPUS := $(O)/tests/fuzz/corpus/made
+
 all: $(STATIC_LIB) $(SHARED_LIB) $(TOOL) $(AMALGAMATION) $(O)/stele.pc
 
 programs: all $(EXAMPLES) $(SAMPLES) $(BENCH)
-tests: $(TESTS) $(HELPERS) $(ALONE_PLUGINS) $(LINKED_PLUGINS)
+tests: $(TESTS) $(HELPERS) $(ALONE_PLUGINS) $(LINKED_PLUGINS) $(REPLAYS) $(CORPUS)
 
 $(O)/obj/src/%.o: private AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/tools/%.o: private AREA_CPPFLAGS = $(CODEC_CFLAGS)
@@ -188,6 +197,8 @@ $(O)/obj/docs/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XX
 $(O)/obj/bench/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/tests/%.o: private AREA_CPPFLAGS = -Isrc -Itests $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(CODEC_CFLAGS) \
                                             $(XXHASH_CFLAGS)
+$(O)/obj/tests/fuzz/%.o: private AREA_CPPFLAGS = $(CODEC_CFLAGS)
+$(O)/obj/tests/fuzz/control.o: private AREA_CPPFLAGS = -DSTELE_FUZZ_CONTROL
 
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -294,6 +305,30 @@ $(LINKED_PLUGINS): PLUGIN_LIBS = -L$(O) -lstele -Wl,-rpath,'$$ORIGIN/..'
 $(LINKED_PLUGINS): $(O)/tests/%_linked.so: $(O)/obj/tests/%.o $(SHARED_LIB)
 	$(link_plugin)
 
+$(O)/obj/tests/fuzz/control.o: tests/fuzz/fuzz_json_gate.c $(O)/flags
+	@mkdir -p $(@D)
+	$(say) CC '$< with planted bugs'
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(REPLAYS) $(FUZZERS): $(call object,$(FUZZ_SHARED)) $(STATIC_LIB)
+
+$(patsubst %,$(O)/tests/fuzz/%,$(FUZZ_TARGETS)): $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/fuzz_%.o
+$(O)/tests/fuzz/control: $(O)/obj/tests/fuzz/control.o
+$(REPLAYS): $(O)/obj/tests/fuzz/standalone.o
+	$(link_program)
+
+$(patsubst %,$(O)/fuzz_%,$(FUZZ_TARGETS)): $(O)/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o
+$(O)/fuzz_control: $(O)/obj/tests/fuzz/control.o
+$(FUZZERS): EXTRA_LIBS = -fsanitize=fuzzer
+$(FUZZERS):
+	$(link_program)
+
+$(CORPUS): $(sort $(wildcard tests/fuzz/corpus*.sh))
+	@mkdir -p $(@D)
+	$(say) SEED $(@D)
+	$(Q)tests/fuzz/corpus.sh $(@D)
+	$(Q)touch $@
+
 $(AMALGAMATION_TESTS): $(O)/tests/amalgamation/%: $(O)/obj/tests/%.o $(O)/obj/tests/support.o \
                        $(O)/obj/amalgamation.o
 	$(link_program)
@@ -311,7 +346,16 @@ sanitize:
 	@$(MAKE) O=$(O)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' sanitize
 tsan:
 	@$(MAKE) O=$(O)/tsan SANITIZE=thread CFLAGS='-O1 -g' tsan
+# libFuzzer is clang's.
+FUZZ_CC ?= clang
+fuzz:
+	@scripts/fuzz.sh --needs $(FUZZ_CC)
+	@$(MAKE) O=$(O)/fuzz CC=$(FUZZ_CC) SANITIZE=fuzzer-no-link$(comma)address$(comma)undefined \
+	    CFLAGS='-O1 -g' fuzz
 else
+fuzz: $(FUZZERS) $(CORPUS)
+	@scripts/fuzz.sh --control $(O)
+	@scripts/fuzz.sh $(O) $(FUZZ_TARGETS)
 sanitize: $(STATIC_LIB) $(TOOL) $(EXAMPLES) tests
 	@CK_FORK=no ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 STELE_CUTS=$${STELE_CUTS:-100} scripts/check.sh $(O) $(TESTS)
@@ -378,6 +422,7 @@ help:
 	@echo 'make check         build everything and run the tests'
 	@echo 'make sanitize      run the tests with the address and undefined behaviour sanitizers'
 	@echo 'make tsan          run the threaded tests with the thread sanitizer'
+	@echo 'make fuzz          feed the gates and decoders with mutated bytes; STELE_EFFORT=long for half an hour'
 	@echo 'make lint          check style, headers, exports and sizes, and build without warnings'
 	@echo 'make format        put all C files into the house style'
 	@echo 'make bench         measure; BENCH_ARGS=... are passed on'

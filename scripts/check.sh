@@ -5,7 +5,8 @@
 #
 # Prints a line for each program, then all that the failed ones printed, then, as the last line,
 # the totals of single tests: "N passed, N failed, N skipped". Fails when a test failed. COMMAND
-# counts as one test that fails when the command does. A skip counts as a failure unless
+# counts as one test that fails when the command does. A line that a program prints with "note: " is
+# shown before the totals. A skip counts as a failure unless
 # tests/skips.txt lists it. --fixed-addresses is for the thread sanitizer, which can't place its
 # memory on kernels that randomise addresses more than it knows of.
 #
@@ -103,6 +104,7 @@ run_one() { # NUMBER NAME KIND WHAT; leaves output, and a result "PASSED FAILED 
                 echo "$test: skipped, but tests/skips.txt doesn't list it: $reason" >>"$output"
             fi
         done <"$skips"
+        sed -n 's/^note: //p' "$output" >>"$work/$number.notes"
     fi
     chmod -R u+rwx "$home" && rm -rf "$home"
 

@@ -10,6 +10,7 @@
 #   eventstore snapshot ...       base, sqlite, store, and their own folder
 #   aggregate subscription ...    base, store, their own folder, and any area's checks.h
 #   tools examples bench          <stele/...> and their own folder
+#   tests/fuzz                    <stele/...> and its own folder
 #
 # Public headers are open to all. Only src/codec names cJSON_ and cbor_, only src/base/platform*
 # includes the headers of the operating system.
@@ -20,7 +21,7 @@ areas_composing='aggregate subscription jsonl verify shard'
 
 check_tree() { # ROOT; prints violations
     local files
-    files=$(cd "$1" && find src include tools examples bench -name '*.[ch]' 2>/dev/null | sort)
+    files=$(cd "$1" && find src include tools examples bench tests/fuzz -name '*.[ch]' 2>/dev/null | sort)
     [ -n "$files" ] || return 0
     # shellcheck disable=SC2086 # one argument a file; the project's names hold no blanks
     (cd "$1" && awk -v over_sqlite="$areas_over_sqlite" -v composing="$areas_composing" '
@@ -108,7 +109,7 @@ check_tree() { # ROOT; prints violations
         FNR == 1 {
             in_comment = 0
             split(FILENAME, folders, "/")
-            part = folders[1]
+            part = folders[1] == "tests" ? "tests/" folders[2] : folders[1]
             area = part == "src" ? folders[2] : ""
             if (part == "src" && !(area in allowed) && !(area in unknown)) {
                 unknown[area] = 1
@@ -144,7 +145,7 @@ self_test() {
     # shellcheck disable=SC2064 # the path of now
     trap "rm -rf '$tree'" EXIT
     mkdir -p "$tree"/src/{base,sqlite,store,codec,eventstore,snapshot,aggregate} \
-        "$tree"/include/stele "$tree"/tools/stele "$tree"/examples "$tree"/bench
+        "$tree"/include/stele "$tree"/tools/stele "$tree"/examples "$tree"/bench "$tree"/tests/fuzz
 
     printf '%s\n' '#include <unistd.h>' >"$tree/src/base/platform.c"
     printf '%s\n' '#include "base/bytes.h"' '#include <sqlite3.h>' 'sqlite3_open();' \
@@ -156,6 +157,7 @@ self_test() {
         >"$tree/src/aggregate/execute.c"
     printf '%s\n' 'struct sqlite3;' >"$tree/include/stele/transaction.h"
     printf '%s\n' '#include "options.h"' '#include <unistd.h>' >"$tree/tools/stele/main.c"
+    printf '%s\n' '#include "fuzz.h"' '#include <stele/json.h>' >"$tree/tests/fuzz/fuzz_json.c"
     if [ -n "$(check_tree "$tree")" ]; then
         echo "layers.sh: a clean tree is refused:"
         check_tree "$tree"
@@ -190,6 +192,8 @@ include/stele/c.h|#include "base/bytes.h"
 tools/stele/a.c|#include "store/store.h"
 examples/a.c|#include "base/bytes.h"
 bench/a.c|#include "eventstore/append.h"
+tests/fuzz/a.c|#include "codec/json_internal.h"
+tests/fuzz/b.c|#include "../support.h"
 VIOLATIONS
 
     mkdir "$tree/src/unheard"

@@ -34,7 +34,7 @@ check_format() {
 
 check_shell() {
     local scripts=(scripts/*.sh) script
-    for script in .ci/run tests/*.sh; do
+    for script in .ci/run tests/*.sh tests/*/*.sh; do
         [ ! -f "$script" ] || scripts+=("$script")
     done
     shellcheck "${scripts[@]}"
