@@ -1,5 +1,4 @@
 /* The events of the case `codec` by hand, with cJSON. */
-#include <math.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
@@ -35,7 +34,7 @@ static bool take_json_integer(const cJSON *object, const char *name, double lowe
 {
     double value = 0;
     if (!take_json_real(object, name, &value) || !(value >= lowest && value <= highest)
-        || value != floor(value))
+        || value != (double)(int64_t)value)
         return false;
     *out = (int64_t)value;
     return true;
