@@ -91,6 +91,8 @@ static const struct {
       "not an integer" },
     { "{" LEAST ",\"lines\":[{\"sku\":\"A\",\"qty\":1},{\"sku\":7}]}", STELE_INVALID,
       "lines[1].sku", 79, "a number where a text" },
+    { "{" LEAST ",\"note\":\"\",\"gift\":true,\"codes\":[]}", STELE_INVALID, "lines", 75,
+      "required" },
     { "{" LEAST ",\"lines\":[{\"qty\":1}]}", STELE_INVALID, "lines[0].sku", 60, "required" },
     { "{" LEAST ",\"lines\":[{\"sku\":\"12345678\",\"qty\":1}]}", STELE_INVALID, "lines[0].sku", 59,
       "8 bytes, at most 7" },
@@ -184,6 +186,83 @@ static const stele_field widths_fields[] = {
 };
 STELE_TYPE(widths_type, widths, "Widths", 1, widths_fields);
 
+typedef struct exact {
+    double three[3];
+    double real;
+    float single;
+} exact;
+static const stele_field exact_fields[] = { STELE_F_ARRAY(exact, three, "three", STELE_OPTIONAL),
+                                            STELE_F(exact, real, "d", STELE_OPTIONAL),
+                                            STELE_F(exact, single, "f", STELE_OPTIONAL) };
+STELE_TYPE(exact_type, exact, "Exact", 1, exact_fields);
+
+START_TEST(an_array_has_all_its_elements_and_no_more)
+{
+    exact value;
+
+    assert_read(&exact_type, "{\"three\":[1,2.5,-3]}", &value);
+    ck_assert(value.three[2] == -3);
+    ck_assert_int_eq(read_json(&exact_type, "{\"three\":[1,2]}", &value, NULL), STELE_INVALID);
+    ck_assert_int_eq(read_json(&exact_type, "{\"three\":[]}", &value, NULL), STELE_INVALID);
+    ck_assert_int_eq(read_json(&exact_type, "{\"three\":[1,2,3,4]}", &value, NULL), STELE_INVALID);
+}
+END_TEST
+
+/* What is written as an integer is one, not the nearest real; with an exponent it is a real. */
+START_TEST(a_bare_integer_is_a_real_exactly_or_not_at_all)
+{
+    exact value;
+
+    assert_read(&exact_type, "{\"d\":9007199254740992,\"f\":16777216}", &value);
+    ck_assert(value.real == 9007199254740992.0 && value.single == 16777216.0f);
+    assert_read(&exact_type, "{\"d\":-100000000000000000000,\"f\":16777218}", &value);
+    ck_assert(value.real == -1e20 && value.single == 16777218.0f);
+    assert_read(&exact_type, "{\"d\":9.007199254740993e15,\"f\":16777217.0}", &value);
+    ck_assert_int_eq(read_json(&exact_type, "{\"d\":9007199254740993}", &value, NULL),
+                     STELE_PRECISION);
+    ck_assert_int_eq(read_json(&exact_type, "{\"d\":100000000000000000001}", &value, NULL),
+                     STELE_PRECISION);
+    ck_assert_int_eq(read_json(&exact_type, "{\"f\":16777217}", &value, NULL), STELE_PRECISION);
+}
+END_TEST
+
+typedef struct hidden {
+    uint8_t tier;
+} hidden;
+STELE_ENUM(tier_names, { 1, "gold" }, { 2, "\xC3\xA9" });
+static const stele_field hidden_fields[] = { STELE_F_ENUM(hidden, tier, "tier", tier_names,
+                                                          STELE_SECRET) };
+STELE_TYPE(hidden_type, hidden, "Hidden", 1, hidden_fields);
+
+START_TEST(no_error_text_tells_a_secret)
+{
+    hidden value = { 77 };
+    stele_buffer buffer = STELE_BUFFER_INIT;
+
+    ck_assert_int_eq(read_json(&hidden_type, "{\"tier\":\"4111 1111\"}", &value, NULL),
+                     STELE_INVALID);
+    ck_assert_ptr_null(strstr(stele_error_text(), "4111"));
+    value.tier = 77;
+    ck_assert_int_eq(stele_type_encode(&hidden_type, &value, stele_codec_json(), &buffer, NULL),
+                     STELE_INVALID);
+    ck_assert_ptr_null(strstr(stele_error_text(), "77"));
+    stele_buffer_dispose(&buffer);
+}
+END_TEST
+
+/* 59 bytes and then a character of two: it is left out, not cut. */
+START_TEST(a_long_name_is_cut_between_characters)
+{
+    char text[] = "{\"method\":\"\",\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                  "\xC3\xA9\":0}";
+    order_paid paid;
+
+    ck_assert_int_eq(read_json(&order_paid_type, text, &paid, NULL), STELE_INVALID);
+    ck_assert_ptr_null(strstr(stele_error_text(), "\\xc3"));
+    ck_assert_ptr_nonnull(strstr(stele_error_text(), "xxx' is not known"));
+}
+END_TEST
+
 START_TEST(every_width_holds_its_own_range_and_no_more)
 {
     widths value;
@@ -246,6 +325,16 @@ static const struct {
       { 0 },
       12,
       { 0xA1, 0x61, 'd', 0x1B, 0, 0x20, 0, 0, 0, 0, 0, 1 } },
+    { "a double can't hold",
+      STELE_PRECISION,
+      { 0 },
+      12,
+      { 0xA1, 0x61, 'd', 0x1B, 255, 255, 255, 255, 255, 255, 255, 255 } },
+    { "a double can't hold",
+      STELE_PRECISION,
+      { 0 },
+      12,
+      { 0xA1, 0x61, 'd', 0x3B, 255, 255, 255, 255, 255, 255, 255, 254 } },
     { "bytes where an integer", STELE_INVALID, { 0 }, 6, { 0xA1, 0x62, 'i', '8', 0x41, '1' } },
     { "a simple value", STELE_INVALID, { 0 }, 5, { 0xA1, 0x62, 'i', '8', 0xE0 } },
     { "duplicate key", STELE_INVALID, { 0 }, 7, { 0xA2, 0x61, 'd', 1, 0x61, 'd', 2 } },
@@ -368,25 +457,27 @@ START_TEST(a_payload_cant_ask_for_more_than_its_share_of_memory)
 }
 END_TEST
 
-/* A table of many lines: beyond what is kept without an allocation. */
+/* Tables of many lines: up to, and beyond, what is kept without an allocation. */
 START_TEST(tables_may_have_any_number_of_lines)
 {
-    enum { LINES = 1000 };
-    static stele_field fields[LINES];
-    static char names[LINES][12];
-    for (size_t i = 0; i < LINES; i++) {
-        snprintf(names[i], sizeof(names[i]), "f%zu", (i * 7919) % LINES);
+    enum { LINES_MOST = 1000 };
+    static const size_t sizes[] = { 256, 257, LINES_MOST };
+    const size_t lines = sizes[_i];
+    static stele_field fields[LINES_MOST];
+    static char names[LINES_MOST][12];
+    for (size_t i = 0; i < lines; i++) {
+        snprintf(names[i], sizeof(names[i]), "f%zu", (i * 7919) % lines);
         fields[i] = (stele_field)STELE_F(widths, i16, "x", STELE_REQUIRED);
         fields[i].name = names[i];
         fields[i].name_size = strlen(names[i]);
         fields[i].offset = i * 2;
     }
     stele_type type = {
-        sizeof(stele_type), sizeof(stele_field), "Many", 1, LINES * 2, fields, LINES, 0
+        sizeof(stele_type), sizeof(stele_field), "Many", 1, lines * 2, fields, lines, 0
     };
-    int16_t value[LINES];
-    int16_t read[LINES];
-    for (size_t i = 0; i < LINES; i++)
+    int16_t value[LINES_MOST];
+    int16_t read[LINES_MOST];
+    for (size_t i = 0; i < lines; i++)
         value[i] = (int16_t)i;
 
     ck_assert_int_eq(stele_type_selftest(&type, value), STELE_OK);
@@ -395,7 +486,7 @@ START_TEST(tables_may_have_any_number_of_lines)
     ck_assert_int_eq(
         stele_type_decode(&type, stele_codec_json(), buffer.data, buffer.size, read, NULL),
         STELE_OK);
-    ck_assert_mem_eq(read, value, sizeof(value));
+    ck_assert_mem_eq(read, value, lines * 2);
     /* Without the last one. */
     ck_assert_int_eq(stele_buffer_add(&buffer, "", 1), STELE_OK);
     char *comma = strrchr(buffer.data, ',');
@@ -404,7 +495,7 @@ START_TEST(tables_may_have_any_number_of_lines)
     ck_assert_int_eq(stele_type_decode(&type, stele_codec_json(), buffer.data,
                                        (size_t)(comma - buffer.data) + 1, read, &flaw),
                      STELE_INVALID);
-    ck_assert_str_eq(flaw.path, names[LINES - 1]);
+    ck_assert_str_eq(flaw.path, names[lines - 1]);
     stele_buffer_dispose(&buffer);
 }
 END_TEST
@@ -483,7 +574,11 @@ static Suite *decode_suite(void)
     tcase_add_test(tcase, a_nul_in_a_text_of_cbor_is_refused);
     tcase_add_test(tcase, base64_may_be_escaped);
     tcase_add_test(tcase, a_payload_cant_ask_for_more_than_its_share_of_memory);
-    tcase_add_test(tcase, tables_may_have_any_number_of_lines);
+    tcase_add_loop_test(tcase, tables_may_have_any_number_of_lines, 0, 3);
+    tcase_add_test(tcase, an_array_has_all_its_elements_and_no_more);
+    tcase_add_test(tcase, a_bare_integer_is_a_real_exactly_or_not_at_all);
+    tcase_add_test(tcase, no_error_text_tells_a_secret);
+    tcase_add_test(tcase, a_long_name_is_cut_between_characters);
     tcase_add_test(tcase, a_decimal_is_read_as_it_is_written_from_a_text_or_a_number);
     tcase_add_test(tcase, decoding_without_an_argument_is_misuse);
     suite_add_tcase(suite, tcase);

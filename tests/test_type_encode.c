@@ -144,7 +144,7 @@ START_TEST(reals_are_written_in_the_fewest_digits)
 
     assert_json(&reals_type, &some[0], "{\"real\":0.1,\"single\":0.1}");
     assert_json(&reals_type, &some[1], "{\"real\":-0,\"single\":-0}");
-    assert_json(&reals_type, &some[2], "{\"real\":5,\"single\":16777216}");
+    assert_json(&reals_type, &some[2], "{\"real\":5,\"single\":1.6777216e+7}");
     assert_json(&reals_type, &some[3], "{\"real\":5e-324,\"single\":1e-45}");
 }
 END_TEST
@@ -225,6 +225,64 @@ START_TEST(required_pointers_that_are_null_are_refused)
 }
 END_TEST
 
+#pragma pack(push, 1)
+typedef struct packed {
+    char letter[1];
+    int64_t number;
+    double real;
+    char *text;
+    stele_bytes bytes;
+    int16_t *list;
+    int8_t count;
+} packed;
+#pragma pack(pop)
+static const stele_field packed_fields[] = {
+    STELE_F(packed, letter, "l", STELE_REQUIRED),
+    STELE_F(packed, number, "n", STELE_REQUIRED),
+    STELE_F(packed, real, "r", STELE_REQUIRED),
+    STELE_F(packed, text, "t", STELE_OPTIONAL),
+    STELE_F(packed, bytes, "b", STELE_OPTIONAL),
+    STELE_F_OWNED_VALUES(packed, list, count, "o", STELE_OPTIONAL),
+};
+STELE_TYPE(packed_type, packed, "Packed", 1, packed_fields);
+
+START_TEST(members_may_lie_anywhere)
+{
+    char text[] = "x";
+    unsigned char byte = 7;
+    int16_t list[] = { -1 };
+    packed value = { .number = -5, .real = 0.5, .text = text, .bytes = { &byte, 1 } };
+    value.list = list;
+    value.count = 1;
+
+    assert_json(&packed_type, &value,
+                "{\"l\":\"\",\"n\":-5,\"r\":0.5,\"t\":\"x\",\"b\":\"Bw==\",\"o\":[-1]}");
+    ck_assert_int_eq(stele_type_selftest(&packed_type, &value), STELE_OK);
+    value.count = -1;
+    assert_refused(&packed_type, &value, stele_codec_json(), "o", "count");
+}
+END_TEST
+
+/* The memory is that of what is written, not of what it might have become. */
+START_TEST(a_plain_text_takes_no_more_than_its_size)
+{
+    size_t size = 8 * 1024 * 1024;
+    char *text = malloc(size + 1);
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'x', size);
+    text[size] = '\0';
+    unsigned char byte = 0;
+    needy value = { .text = text, .bytes = { &byte, 1 } };
+    stele_buffer buffer = STELE_BUFFER_INIT;
+
+    ck_assert_int_eq(stele_type_encode(&needy_type, &value, stele_codec_json(), &buffer, NULL),
+                     STELE_OK);
+    ck_assert_uint_le(buffer.capacity, 2 * size);
+    stele_buffer_dispose(&buffer);
+    free(text);
+}
+END_TEST
+
 typedef struct chain {
     struct chain *next;
     size_t count;
@@ -266,6 +324,8 @@ START_TEST(values_nest_up_to_the_depth_that_is_read_and_no_deeper)
     /* A ring is as deep as can be. */
     links[0] = (chain){ links, 1 };
     ck_assert_int_eq(stele_type_encode(&chain_type, links, codec, &buffer, NULL), STELE_TOO_LARGE);
+    ck_assert_int_eq(stele_type_format(&chain_type, links, &buffer), STELE_TOO_LARGE);
+    ck_assert_int_eq(stele_type_selftest(&chain_type, links), STELE_TOO_LARGE);
     stele_buffer_dispose(&buffer);
 }
 END_TEST
@@ -373,6 +433,8 @@ static Suite *encode_suite(void)
     tcase_add_loop_test(tcase, nan_and_infinities_are_for_cbor_only, 0, 3);
     tcase_add_loop_test(tcase, what_cant_be_stored_is_named_by_its_path, 0, 2);
     tcase_add_test(tcase, required_pointers_that_are_null_are_refused);
+    tcase_add_test(tcase, members_may_lie_anywhere);
+    tcase_add_test(tcase, a_plain_text_takes_no_more_than_its_size);
     tcase_add_loop_test(tcase, values_nest_up_to_the_depth_that_is_read_and_no_deeper, 0, 2);
     tcase_add_test(tcase, a_payload_of_more_than_64_mib_is_too_large);
     tcase_add_test(tcase, encoding_without_an_argument_is_misuse);

@@ -120,6 +120,20 @@ START_TEST(names_of_an_enum_are_names_and_differ)
     pair_fields[0].names = &names;
     names = (stele_enum){ none, 1, false, 0 };
     assert_wrong("line 0");
+    static const stele_enum_name big[] = { { INT64_C(1) << 32, "big" } };
+    static const stele_enum_name least[] = { { INT32_MIN, "least" }, { UINT32_MAX, "most" } };
+    pair_fields[0].kind = STELE_KIND_ENUM;
+    pair_fields[0].names = &names;
+    names = (stele_enum){ big, 1, false, 0 };
+    assert_wrong("a value of its enum doesn't fit");
+    pair_fields[0].kind = STELE_KIND_ENUM;
+    pair_fields[0].names = &names;
+    names = (stele_enum){ least, 2, true, INT64_MIN };
+    assert_wrong("its enum's unknown value doesn't fit");
+    pair_fields[0].kind = STELE_KIND_ENUM;
+    pair_fields[0].names = &names;
+    names = (stele_enum){ least, 2, false, 0 };
+    ck_assert_int_eq(stele_type_check(&pair_type), STELE_OK);
 }
 END_TEST
 

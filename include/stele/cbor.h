@@ -130,7 +130,8 @@ STELE_API stele_status stele_cbor_next(stele_cbor_reader *reader, stele_cbor_tok
  * @param data_out Receives the first byte of the value, borrowed. May be NULL.
  * @param size_out Receives its size. May be NULL.
  * @return STELE_OK; STELE_MISUSE when the last call didn't hand out such a token, and nothing
- *         changes; the failure of the reset, again. Never STELE_DONE.
+ *         changes; the failure of the reset, again; STELE_UNSUPPORTED as stele_cbor_next(). Never
+ *         STELE_DONE.
  */
 STELE_API stele_status stele_cbor_skip(stele_cbor_reader *reader, const void **data_out,
                                        size_t *size_out);

@@ -33,7 +33,7 @@
  * left zero, if it is optional; of a required member it is STELE_INVALID. A member outside the
  * range of its C type is STELE_INVALID; one that would be rounded (a bare JSON integer beyond
  * +-(2^53 - 1), 1e999, a CBOR double in a `float`) is STELE_PRECISION. An integer is read from a
- * number or from a string in decimal form.
+ * number without point or exponent, or from a string in that form.
  *
  * An optional struct, and an optional enum of which no name is 0, need the form with `has`: else
  * nobody could write what was read.
@@ -253,8 +253,13 @@ typedef struct stele_enum {
 
 #define STELE_COUNT_NONE STELE_NO_MEMBER, 0, false
 #define STELE_COUNT_OF(structure, count) \
-    offsetof(structure, count), STELE_INTEGER_SIZE(STELE_M(structure, count)), \
+    offsetof(structure, count), STELE_COUNT_SIZE(STELE_M(structure, count)), \
         STELE_IS_SIGNED(STELE_M(structure, count))
+#define STELE_COUNT_SIZE(integer)                                                                  \
+    _Generic((integer), signed char: 1, unsigned char: 1, short: sizeof(short),                    \
+        unsigned short: sizeof(short), int: sizeof(int), unsigned: sizeof(int),                    \
+        long: sizeof(long), unsigned long: sizeof(long), long long: sizeof(long long),             \
+        unsigned long long: sizeof(long long))
 #define STELE_IS_SIGNED(integer) \
     _Generic((integer), signed char: true, short: true, int: true, long: true, long long: true, \
         default: false)
@@ -338,15 +343,16 @@ STELE_API void stele_type_release(void *memory);
  * which is "***" whatever it is, and NaN and infinities, which are strings.
  *
  * @param buffer Receives the text at its end, and a NUL that isn't counted.
- * @return STELE_OK; STELE_INVALID (as stele_type_encode()); STELE_MISUSE; STELE_NO_MEMORY. On
- *         failure the buffer is as it was.
+ * @return STELE_OK; STELE_INVALID, STELE_TOO_LARGE (as stele_type_encode()); STELE_MISUSE;
+ *         STELE_NO_MEMORY. On failure the buffer is as it was.
  */
 STELE_API stele_status stele_type_format(const stele_type *type, const void *value,
                                          stele_buffer *buffer);
 
 /**
  * Write the JSON Schema (draft 2020-12) of what the table reads, which includes all that it
- * writes: for other programs, and for people.
+ * writes: for other programs, and for people. It says less than the table in two places: to JSON
+ * Schema 1.0 is an integer, which is refused here, and its lengths of texts count characters.
  *
  * @param buffer Receives the schema at its end, and a NUL that isn't counted.
  * @return STELE_OK; STELE_MISUSE; STELE_NO_MEMORY. On failure the buffer is as it was.
@@ -357,8 +363,8 @@ STELE_API stele_status stele_type_json_schema(const stele_type *type, stele_buff
  * Test a table with a value of yours: encode it in JSON and CBOR, decode that, encode again, each
  * way and crosswise, and compare. For the tests of programs.
  *
- * @return STELE_OK; STELE_INVALID or STELE_PRECISION, with a text that says what differs or
- *         doesn't come back; STELE_MISUSE; STELE_NO_MEMORY.
+ * @return STELE_OK; STELE_INVALID, STELE_PRECISION or STELE_TOO_LARGE, with a text that says what
+ *         differs or doesn't come back; STELE_MISUSE; STELE_NO_MEMORY.
  */
 STELE_API stele_status stele_type_selftest(const stele_type *type, const void *value);
 

@@ -123,8 +123,8 @@ typedef struct stele_typed_event {
 STELE_API void stele_typed_event_init(stele_typed_event *event);
 
 /**
- * Encode values and append them to one stream: stele_store_append() with events that are encoded
- * here.
+ * Encode values and append them to one stream, freezing the registry: stele_store_append() with
+ * events that are encoded here.
  *
  * @param append As for stele_store_append(), but `events` NULL and `event_count` 0.
  * @param events `count` of them, each a struct of `events[0].struct_size` bytes.
@@ -189,7 +189,8 @@ typedef struct stele_decoded stele_decoded;
  * On STELE_UNKNOWN_TYPE and STELE_UNSUPPORTED, and when a payload can't be decoded or upcast, there
  * is one part with the record as it is stored, `type` and `value` NULL.
  *
- * @param record  From a cursor of any store, or made by hand: its names, `data` and numbers.
+ * @param record  From a cursor of any store, or made by hand: its names, its numbers, and `data`
+ *                with the NUL behind it that stele_record has.
  * @param decoded In and out: `*decoded` NULL receives a new handle, whatever becomes of the record;
  *                otherwise what it held is replaced, also if it was used with another store. When a
  *                call ends before it has looked at the record (a NULL, STELE_CLOSED) nothing
@@ -197,9 +198,10 @@ typedef struct stele_decoded stele_decoded;
  *                nothing. End it with stele_decoded_close().
  * @return STELE_OK; STELE_UNKNOWN_TYPE (no table and no upcaster for this type and schema version);
  *         STELE_UNSUPPORTED (no such codec, or one without values); STELE_INVALID,
- *         STELE_PRECISION, STELE_TOO_LARGE (undecodable, or a limit of upcasting; the text names
- *         stream, version, position, type and step, and where); what an upcaster failed with,
- *         whatever that is; STELE_MISUSE (a NULL); STELE_NO_MEMORY; STELE_CLOSED.
+ *         STELE_PRECISION, STELE_TOO_LARGE (undecodable, a limit of upcasting, or parts that own
+ * more than 256 MiB together; the text names stream, version, position, type and step, and where);
+ * what an upcaster failed with, whatever that is; STELE_MISUSE (a NULL); STELE_NO_MEMORY;
+ * STELE_CLOSED.
  */
 STELE_API stele_status stele_record_decode(stele_store *store, const stele_record *record,
                                            stele_decoded **decoded);
@@ -214,7 +216,8 @@ STELE_API stele_status stele_record_decode(stele_store *store, const stele_recor
  * @param value    As for stele_type_decode().
  * @param flaw_out Says where, on failure. May be NULL.
  * @return As stele_type_decode(); the text names stream, version, position and type.
- *         STELE_UNSUPPORTED also for a codec that nobody knows. STELE_CLOSED.
+ *         STELE_UNSUPPORTED also for a codec that nobody knows. STELE_CLOSED, and `value` is
+ * untouched.
  */
 STELE_API stele_status stele_record_decode_as(stele_store *store, const stele_record *record,
                                               const stele_type *type, void *value,

@@ -174,11 +174,10 @@ typedef struct stele_lint_line {
 typedef struct stele_lint stele_lint;
 
 /**
- * Decode samples of every (type, schema version, codec) that the log holds, through all upcasters,
- * in one pass over it. Nothing is changed. Freezes the registry.
  * Decode samples of every (type, schema version, codec) that the log holds, through all upcasters.
  * The log is read twice, once when all are tried; what is appended meanwhile is left out. Nothing
- * is changed. Freezes the registry.
+ * is changed. Freezes the registry. Whatever a decoding answers is a finding, but for
+ * STELE_NO_MEMORY, an upcaster's own included, which ends the lint.
  *
  * @param options  NULL means STELE_LINT_OPTIONS_INIT.
  * @param lint_out Receives the lines; close it with stele_lint_close().

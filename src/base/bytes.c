@@ -111,6 +111,15 @@ bool stele__utf8_valid(const void *text, size_t size)
     return true;
 }
 
+size_t stele__utf8_cut(const char *text, size_t size, size_t size_max)
+{
+    if (size <= size_max)
+        return size;
+    while (size_max > 0 && ((unsigned char)text[size_max] & 0xc0) == 0x80)
+        size_max--;
+    return size_max;
+}
+
 stele_status stele__check_name(const char *what, const char *name)
 {
     if (name == NULL)

@@ -20,6 +20,9 @@ void stele__buffer_dispose(stele__buffer *buffer);
 /* The size of the valid UTF-8 sequence that begins at `text`, 1 to 4; 0 when none does. */
 size_t stele__utf8_sequence(const unsigned char *text, size_t size);
 bool stele__utf8_valid(const void *text, size_t size);
+/* How much of valid UTF-8 to show when no more than `size_max` bytes may be: not through a
+ * character. */
+size_t stele__utf8_cut(const char *text, size_t size, size_t size_max);
 
 /*
  * Check a name (of a stream, type, codec, checkpoint or key; `what` says which): 1 to

@@ -141,6 +141,35 @@ static void take_cbor_undefined(void *context)
     ((stele_cbor_token *)context)->kind = STELE_CBOR_UNDEFINED;
 }
 
+/* Newer versions pass sizes and counts as uint64_t. Where that isn't size_t, these are meant. */
+
+static void take_cbor_bytes_64(void *context, cbor_data data, uint64_t size)
+{
+    take_cbor_bytes(context, data, (size_t)size);
+}
+
+static void take_cbor_text_64(void *context, cbor_data data, uint64_t size)
+{
+    take_cbor_text(context, data, (size_t)size);
+}
+
+static void take_cbor_array_64(void *context, uint64_t count)
+{
+    take_cbor_array(context, (size_t)count);
+    ((stele_cbor_token *)context)->number = count;
+}
+
+static void take_cbor_map_64(void *context, uint64_t pair_count)
+{
+    take_cbor_map(context, (size_t)pair_count);
+    ((stele_cbor_token *)context)->number = pair_count;
+}
+
+typedef void (*cbor_string_taker)(void *context, cbor_data data, size_t size);
+typedef void (*cbor_count_taker)(void *context, size_t count);
+#define CBOR_TAKER(member, type, by_size, by_64)                                                   \
+    _Generic(((struct cbor_callbacks *)0)->member, type : by_size, default : by_64)
+
 /* Without tags and breaks, which never get there. */
 static const struct cbor_callbacks cbor_takers = {
     .uint8 = take_cbor_positive_8,
@@ -152,13 +181,13 @@ static const struct cbor_callbacks cbor_takers = {
     .negint16 = take_cbor_negative_16,
     .negint8 = take_cbor_negative_8,
     .byte_string_start = take_cbor_chunked_bytes,
-    .byte_string = take_cbor_bytes,
-    .string = take_cbor_text,
+    .byte_string = CBOR_TAKER(byte_string, cbor_string_taker, take_cbor_bytes, take_cbor_bytes_64),
+    .string = CBOR_TAKER(string, cbor_string_taker, take_cbor_text, take_cbor_text_64),
     .string_start = take_cbor_chunked_text,
     .indef_array_start = take_cbor_endless_array,
-    .array_start = take_cbor_array,
+    .array_start = CBOR_TAKER(array_start, cbor_count_taker, take_cbor_array, take_cbor_array_64),
     .indef_map_start = take_cbor_endless_map,
-    .map_start = take_cbor_map,
+    .map_start = CBOR_TAKER(map_start, cbor_count_taker, take_cbor_map, take_cbor_map_64),
     .float2 = take_cbor_float,
     .float4 = take_cbor_float,
     .float8 = take_cbor_real,

@@ -12,7 +12,7 @@ void stele_codec_init(stele_codec *codec)
 
 /* --- The three --- */
 
-/* Which is which is told by the address of its name. */
+/* Which is which is told by the addresses of its name and of a function. */
 static const char json_name[] = "json";
 static const char cbor_name[] = "cbor";
 static const char raw_name[] = "raw";
@@ -50,7 +50,7 @@ static stele_status decode_once(stele__format format, const stele_type *type, co
     stele__plan *plan = NULL;
     stele_status status = stele__plan_make(type, &plan);
     if (status == STELE_OK)
-        status = stele__plan_decode(plan, format, data, size, value, flaw_out);
+        status = stele__plan_decode(plan, format, data, size, value, NULL, flaw_out);
     stele__plan_free(plan);
     return status;
 }
@@ -105,7 +105,8 @@ const stele_codec *stele_codec_raw(void)
 
 stele__format stele__format_of(const stele_codec *codec)
 {
-    if (codec->name == json_name)
+    if (codec->name == json_name && codec->encode == encode_as_json)
         return STELE__FORMAT_JSON;
-    return codec->name == cbor_name ? STELE__FORMAT_CBOR : STELE__FORMAT_NONE;
+    return codec->name == cbor_name && codec->encode == encode_as_cbor ? STELE__FORMAT_CBOR
+                                                                       : STELE__FORMAT_NONE;
 }

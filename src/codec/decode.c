@@ -107,6 +107,16 @@ static stele_status decode_real(value_decoding *decoding, const stele_field *fie
     return status == STELE_OK ? STELE_OK : refuse_here(decoding, status);
 }
 
+/* `text` NULL: it isn't shown. */
+static stele_status refuse_unknown(value_decoding *decoding, const char *what, const char *text,
+                                   size_t size)
+{
+    size_t shown = text == NULL ? 3 : stele__utf8_cut(text, size, DECODE_SHOWN_NAME_SIZE);
+    return refuse_here(
+        decoding, stele__fail(STELE_INVALID, "the %s '%.*s' is not known, at byte %zu", what,
+                              (int)shown, text == NULL ? "..." : text, decoding->source.offset));
+}
+
 static stele_status decode_enum(value_decoding *decoding, const stele_field *field, void *member)
 {
     if (decoding->source.form != STELE__FORM_TEXT)
@@ -119,11 +129,10 @@ static stele_status decode_enum(value_decoding *decoding, const stele_field *fie
     for (size_t i = 0; i < names->count && status == STELE_OK && found == names->count; i++)
         if (strcmp(names->names[i].name, name) == 0)
             found = i;
-    if (found == names->count && !names->has_unknown)
-        return refuse_here(decoding,
-                           stele__fail(STELE_INVALID, "the name '%.*s' is not known, at byte %zu",
-                                       DECODE_SHOWN_NAME_SIZE, status == STELE_OK ? name : "...",
-                                       decoding->source.offset));
+    if (found == names->count && !names->has_unknown) {
+        bool shown = status == STELE_OK && (field->flags & STELE_SECRET) == 0;
+        return refuse_unknown(decoding, "name", shown ? name : NULL, size);
+    }
     int64_t value = found == names->count ? names->unknown : names->names[found].value;
     uint64_t bits = stele__member_bits(value, field->size);
     stele__member_set(member, field->size, false, false, bits);
@@ -153,7 +162,7 @@ static stele_status decode_text(value_decoding *decoding, const stele_field *fie
 }
 
 static stele_status decode_owned_text(value_decoding *decoding, const stele_field *field,
-                                      char **member)
+                                      void *member)
 {
     size_t room = 0;
     stele_status status = stele__source_room(&decoding->source, choose_wanted(field), &room);
@@ -163,9 +172,9 @@ static stele_status decode_owned_text(value_decoding *decoding, const stele_fiel
     status = allocate_member(decoding, room, &memory);
     if (status != STELE_OK)
         return status;
-    *member = memory;
+    memcpy(member, &memory, sizeof(memory));
     size_t size = 0;
-    status = stele__source_text(&decoding->source, *member, room, &size);
+    status = stele__source_text(&decoding->source, memory, room, &size);
     return status == STELE_OK ? STELE_OK : refuse_here(decoding, status);
 }
 
@@ -188,7 +197,7 @@ static stele_status decode_bytes(value_decoding *decoding, const stele_field *fi
     return status == STELE_OK ? STELE_OK : refuse_here(decoding, status);
 }
 
-static stele_status decode_owned_bytes(value_decoding *decoding, stele_bytes *member)
+static stele_status decode_owned_bytes(value_decoding *decoding, void *member)
 {
     size_t room = 0;
     stele_status status = stele__source_room(&decoding->source, STELE__WANT_BYTES, &room);
@@ -198,8 +207,9 @@ static stele_status decode_owned_bytes(value_decoding *decoding, stele_bytes *me
     status = allocate_member(decoding, room, &memory);
     if (status != STELE_OK)
         return status;
-    member->data = memory;
-    status = stele__source_bytes(&decoding->source, member->data, room, &member->size);
+    stele_bytes bytes = { memory, 0 };
+    status = stele__source_bytes(&decoding->source, bytes.data, room, &bytes.size);
+    memcpy(member, &bytes, sizeof(bytes));
     return status == STELE_OK ? STELE_OK : refuse_here(decoding, status);
 }
 
@@ -328,13 +338,8 @@ static stele_status decode_field(value_decoding *decoding, const stele__plan_fie
 static stele_status pass_over_unknown(value_decoding *decoding, const stele__plan *plan,
                                       const char *name, size_t size)
 {
-    if ((plan->type->flags & STELE_STRICT) != 0) {
-        int shown = size < DECODE_SHOWN_NAME_SIZE ? (int)size : DECODE_SHOWN_NAME_SIZE;
-        return refuse_here(decoding,
-                           stele__fail(STELE_INVALID, "the key '%.*s' is not known, at byte %zu",
-                                       name == NULL ? 3 : shown, name == NULL ? "..." : name,
-                                       decoding->source.offset));
-    }
+    if ((plan->type->flags & STELE_STRICT) != 0)
+        return refuse_unknown(decoding, "key", name, size);
     stele_status status = stele__source_skip(&decoding->source);
     return status < 0 ? refuse_here(decoding, status) : STELE_OK;
 }
@@ -405,11 +410,11 @@ static stele_status decode_struct(value_decoding *decoding, const stele__plan *p
 }
 
 stele_status stele__plan_decode(const stele__plan *plan, stele__format format, const void *data,
-                                size_t size, void *value, stele_flaw *flaw_out)
+                                size_t size, void *value, size_t *memory_left, stele_flaw *flaw_out)
 {
     STELE__UNINITIALIZED stele_flaw own_flaw;
     STELE__UNINITIALIZED value_decoding decoding;
-    decoding.memory_left = STELE__VALUE_MEMORY_MAX;
+    decoding.memory_left = memory_left == NULL ? STELE__VALUE_MEMORY_MAX : *memory_left;
     decoding.flaw = flaw_out == NULL ? &own_flaw : flaw_out;
     stele__flaw_begin(decoding.flaw, 0);
     memset(value, 0, plan->type->size);
@@ -426,6 +431,8 @@ stele_status stele__plan_decode(const stele__plan *plan, stele__format format, c
         status = status == STELE_DONE ? STELE_OK : status;
     }
     stele__source_dispose(&decoding.source);
+    if (memory_left != NULL)
+        *memory_left = decoding.memory_left;
     if (status == STELE_OK)
         return STELE_OK;
     status = stele__flaw_end(status, decoding.flaw);

@@ -71,7 +71,7 @@ stele_status stele__item_decode(stele_decoded *decoded, stele__item *item,
         item->memory_size = type->size;
     }
     stele_status status = stele__codec_decode(codec, plan, item->part.data, item->part.data_size,
-                                              item->memory, &decoded->flaw);
+                                              item->memory, &decoded->memory_left, &decoded->flaw);
     if (status != STELE_OK)
         return status;
     item->held = type;
@@ -104,6 +104,7 @@ static void clear_items(stele_decoded *decoded)
     decoded->item_count = 0;
     decoded->byte_count = 0;
     decoded->emitted = 0;
+    decoded->memory_left = STELE__VALUE_MEMORY_MAX;
     decoded->part_count = 0;
     decoded->failed = false;
     stele__flaw_clear(&decoded->flaw);

@@ -23,9 +23,10 @@ struct stele_decoded {
         *first; /* the events of the record in their order, first of all the record itself */
     stele__item *spare; /* for later ones */
     size_t spare_count;
-    size_t item_count; /* of those from `first` on, and emitted just now */
-    size_t byte_count; /* that they take */
-    size_t emitted;    /* ever, by the record's upcasters */
+    size_t item_count;  /* of those from `first` on, and emitted just now */
+    size_t byte_count;  /* that they take */
+    size_t emitted;     /* ever, by the record's upcasters */
+    size_t memory_left; /* that its values may still own, all together */
     stele__item **parts;
     size_t part_count;
     size_t part_capacity;

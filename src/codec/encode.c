@@ -84,6 +84,8 @@ static stele_status encode_enum(value_encoding *encoding, const stele_field *fie
             return stele__sink_text(&encoding->sink, names->names[i].name,
                                     strlen(names->names[i].name));
     }
+    if ((field->flags & STELE_SECRET) != 0)
+        return refuse_member(encoding, STELE_INVALID, "the enum's number has no name");
     int64_t number = stele__member_signed(member, field->size);
     stele__flaw_begin(encoding->flaw, encoding->sink.buffer->size - encoding->start);
     return stele__fail(STELE_INVALID, "the enum's number %" PRId64 " has no name", number);
@@ -114,16 +116,16 @@ static stele_status encode_element(value_encoding *encoding, const stele__plan_f
     case STELE_KIND_ENUM: return encode_enum(encoding, field, member);
     case STELE_KIND_STRUCT: return encode_struct(encoding, planned->nested, member);
     case STELE_KIND_OWNED_TEXT: {
-        const char *text = *(const char *const *)member;
+        const char *text = stele__member_pointer(member);
         if (text == NULL)
             return refuse_member(encoding, STELE_INVALID, "a text that is NULL");
         return encode_text(encoding, text, strlen(text));
     }
     case STELE_KIND_OWNED_BYTES: {
-        const stele_bytes *bytes = member;
-        if (bytes->data == NULL)
+        stele_bytes bytes = stele__member_bytes(member);
+        if (bytes.data == NULL)
             return refuse_member(encoding, STELE_INVALID, "bytes that are NULL");
-        return stele__sink_bytes(&encoding->sink, bytes->data, bytes->size);
+        return stele__sink_bytes(&encoding->sink, bytes.data, bytes.size);
     }
     }
     return STELE_MISUSE; /* no table that was checked has another */
@@ -173,8 +175,8 @@ static bool is_absent(const stele_field *field, const void *structure)
     if (field->shape != STELE_SHAPE_ONE)
         return false;
     if (field->kind == STELE_KIND_OWNED_TEXT)
-        return *(const char *const *)member == NULL;
-    return field->kind == STELE_KIND_OWNED_BYTES && ((const stele_bytes *)member)->data == NULL;
+        return stele__member_pointer(member) == NULL;
+    return field->kind == STELE_KIND_OWNED_BYTES && stele__member_bytes(member).data == NULL;
 }
 
 static stele_status encode_field(value_encoding *encoding, const stele__plan_field *planned,

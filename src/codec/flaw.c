@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 void stele__flaw_begin(stele_flaw *flaw, size_t offset)
 {
     flaw->offset = offset;
@@ -16,9 +18,7 @@ static void prepend_to_path(stele_flaw *flaw, const char *step, size_t step_size
     size_t room = sizeof(flaw->path) - 1;
     size_t size = strlen(flaw->path);
     if (step_size > room / 2) {
-        step_size = room / 2;
-        while (step_size > 0 && ((unsigned char)step[step_size] & 0xc0) == 0x80)
-            step_size--; /* not through a character */
+        step_size = stele__utf8_cut(step, step_size, room / 2);
     }
     if (step_size + size > room) {
         const char *tail = flaw->path + size - PATH_TAIL_SIZE;
@@ -36,9 +36,14 @@ void stele__flaw_in_member(stele_flaw *flaw, const char *name)
 {
     if (flaw->path[0] != '\0' && flaw->path[0] != '[')
         prepend_to_path(flaw, ".", 1);
-    if (name[0] == '\0')
-        name = "[\"\"]";
-    prepend_to_path(flaw, name, strlen(name));
+    /* What would be mistaken for several steps, or for none, as stele__path_write() has it. */
+    if (name[0] == '\0' || strpbrk(name, ".[]\"") != NULL) {
+        prepend_to_path(flaw, "\"]", 2);
+        prepend_to_path(flaw, name, strlen(name));
+        prepend_to_path(flaw, "[\"", 2);
+    } else {
+        prepend_to_path(flaw, name, strlen(name));
+    }
 }
 
 void stele__flaw_in_element(stele_flaw *flaw, size_t index)

@@ -5,10 +5,9 @@
 
 #include "base/bytes.h"
 #include "base/failure.h"
+#include "codec/number.h"
 
 #include <string.h>
-
-#define JSON_SAFE_INTEGER_MAX UINT64_C(9007199254740991) /* 2^53 - 1 */
 
 static bool is_json_text(const stele_json_token *token)
 {
@@ -142,7 +141,7 @@ stele_status stele_json_int64(const stele_json_token *token, int64_t *value_out)
     uint64_t magnitude = 0;
     if (!parse_json_integer(text, size, &negative, &magnitude))
         return stele__fail(STELE_INVALID, "not an integer at byte %zu", token->offset);
-    if (token->kind == STELE_JSON_NUMBER && magnitude > JSON_SAFE_INTEGER_MAX)
+    if (token->kind == STELE_JSON_NUMBER && magnitude > STELE__SAFE_INTEGER_MAX)
         return stele__fail(STELE_PRECISION,
                            "integer beyond +-(2^53 - 1) at byte %zu: write it as a string",
                            token->offset);

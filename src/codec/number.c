@@ -276,8 +276,9 @@ static char *put_number_zeros(char *at, size_t count)
     return at + count;
 }
 
-/* As JSON has it: plain from 0.000001 to below 2 to 53, else 1.25e-7. */
-static size_t put_decimal(shortest_decimal number, bool negative, bool plain_integer, char *out)
+/* As JSON has it: plain from 0.000001 on, as long as there is a point in the digits; else 1.25e-7.
+ */
+static size_t put_decimal(shortest_decimal number, bool negative, char *out)
 {
     char digits[20];
     size_t count = put_number_digits(number.digits, digits);
@@ -286,10 +287,7 @@ static size_t put_decimal(shortest_decimal number, bool negative, bool plain_int
     if (negative)
         *at++ = '-';
 
-    if (plain_integer) {
-        at = put_number_bytes(at, digits, count);
-        at = put_number_zeros(at, (size_t)number.exponent);
-    } else if (number.exponent < 0 && point > 0) {
+    if (number.exponent < 0 && point > 0) {
         at = put_number_bytes(at, digits, (size_t)point);
         *at++ = '.';
         at = put_number_bytes(at, digits + point, count - (size_t)point);
@@ -326,7 +324,7 @@ static size_t write_number(uint64_t bits, bool negative, const stele__number_for
     number.quarters_above = 2;
     number.even = number.mantissa % 2 == 0;
 
-    /* What is an integer as it is, and below 2 to 53. */
+    /* What is an integer as it is, and of no more bits than the mantissa has. */
     int whole_bits = (int)format->mantissa_bits + number.exponent;
     if (number.mantissa == 0)
         return stele__unsigned_write(0, negative, out);
@@ -335,8 +333,7 @@ static size_t write_number(uint64_t bits, bool negative, const stele__number_for
         if ((number.mantissa >> shift) << shift == number.mantissa)
             return stele__unsigned_write(number.mantissa >> shift, negative, out);
     }
-    return put_decimal(shorten_number(&number), negative, number.exponent > 0 && whole_bits <= 53,
-                       out);
+    return put_decimal(shorten_number(&number), negative, out);
 }
 
 size_t stele__double_write(double value, char out[STELE__NUMBER_SIZE])

@@ -13,6 +13,8 @@ enum {
     STELE__NUMBER_SIZE = 40 /* room for any number as text, with its NUL */
 };
 
+#define STELE__SAFE_INTEGER_MAX UINT64_C(9007199254740991) /* 2^53 - 1 */
+
 /* What became of a text that was read as a number. */
 typedef enum stele__number {
     STELE__NUMBER_OK,
@@ -22,9 +24,10 @@ typedef enum stele__number {
 
 /*
  * Write a finite number as JSON has it, in the fewest digits that are read back as the same double
- * (or float); of several such texts the nearest one. Integers below 2^53 without a point or
- * exponent, -0 as "-0". From 2^53 on with an exponent, so that nobody takes what may have been
- * rounded for an integer; below 0.000001 too. Returns the size; a NUL follows.
+ * (or float); of several such texts the nearest one. Integers below 2^53 (2^24 of a float) without
+ * a point or exponent, and only those that are exact; -0 as "-0". From 2^53 on with an exponent, so
+ * that nobody takes what may have been rounded for an integer; below 0.000001 too. Returns the
+ * size; a NUL follows.
  */
 size_t stele__double_write(double value, char out[STELE__NUMBER_SIZE]);
 size_t stele__float_write(float value, char out[STELE__NUMBER_SIZE]);

@@ -61,12 +61,26 @@ static bool is_member_inside(const stele_type *type, size_t offset, size_t size)
     return offset == STELE_NO_MEMBER || (size <= type->size && offset <= type->size - size);
 }
 
+/* As a signed or as an unsigned integer of `size` bytes: which of both, only the program knows. */
+static bool fits_member(int64_t value, size_t size)
+{
+    if (size == 8)
+        return true;
+    int64_t range = INT64_C(1) << size * 8;
+    return value >= -range / 2 && value < range;
+}
+
 static stele_status check_enum(const stele_type *type, size_t index)
 {
     const stele_enum *names = type->fields[index].names;
     if (names == NULL || names->count == 0)
         return refuse_field(type, index, "an enum without names");
+    size_t size = type->fields[index].size;
+    if (names->has_unknown && !fits_member(names->unknown, size))
+        return refuse_field(type, index, "its enum's unknown value doesn't fit into it");
     for (size_t i = 0; i < names->count; i++) {
+        if (!fits_member(names->names[i].value, size))
+            return refuse_field(type, index, "a value of its enum doesn't fit into it");
         if (stele__check_name("name of an enum", names->names[i].name) != STELE_OK)
             return stele__fail_within(STELE_MISUSE, "type '%s', line %zu", type->name, index);
         for (size_t j = 0; j < i; j++)

@@ -35,8 +35,10 @@ const stele_type *stele__plan_type(const stele__plan *plan);
 /* As stele_type_encode() and stele_type_decode() have it, for a built-in format. */
 stele_status stele__plan_encode(const stele__plan *plan, stele__format format, const void *value,
                                 stele_buffer *buffer, stele_flaw *flaw_out);
+/* `memory_left`, of which is taken what the value owns; NULL: STELE__VALUE_MEMORY_MAX. */
 stele_status stele__plan_decode(const stele__plan *plan, stele__format format, const void *data,
-                                size_t size, void *value, stele_flaw *flaw_out);
+                                size_t size, void *value, size_t *memory_left,
+                                stele_flaw *flaw_out);
 
 /* The format that a built-in codec stands for; NONE for any other, and for raw. */
 stele__format stele__format_of(const stele_codec *codec);

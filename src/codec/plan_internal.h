@@ -47,8 +47,9 @@ bool stele__member_set(void *member, size_t size, bool is_signed, bool negative,
                        uint64_t magnitude);
 /* The bits of an enum's number that a member of `size` bytes keeps. */
 uint64_t stele__member_bits(int64_t value, size_t size);
-/* What an owned list's member points to. */
+/* What a member that is owned text, or an owned list, points to; and owned bytes. */
 void *stele__member_pointer(const void *member);
+stele_bytes stele__member_bytes(const void *member);
 /* How many elements a list member holds, or bytes a BYTES member; false for a negative count or one
  * beyond its capacity. */
 bool stele__member_count(const stele_field *field, const void *structure, size_t *count_out);

@@ -121,7 +121,8 @@ stele_status stele__codec_check(const stele_codec *codec, const void *data, size
 stele_status stele__codec_encode(const stele_codec *codec, const stele__plan *plan,
                                  const void *value, stele_buffer *buffer, stele_flaw *flaw_out);
 stele_status stele__codec_decode(const stele_codec *codec, const stele__plan *plan,
-                                 const void *data, size_t size, void *value, stele_flaw *flaw_out);
+                                 const void *data, size_t size, void *value, size_t *memory_left,
+                                 stele_flaw *flaw_out);
 
 /* --- upcast.c --- */
 

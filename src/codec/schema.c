@@ -11,9 +11,8 @@
 
 #include "base/base64.h"
 #include "base/failure.h"
+#include "codec/number.h"
 #include "codec/sink.h"
-
-#define SCHEMA_SAFE_INTEGER_MAX UINT64_C(9007199254740991) /* 2^53 - 1 */
 
 /* What has failed once stays so: the calls between need no look each. */
 typedef struct schema_writer {
@@ -90,10 +89,10 @@ static void schema_integer(schema_writer *writer, const stele_field *field)
     if (is_signed)
         most >>= 1;
     uint64_t least = is_signed ? most + 1 : 0;
-    if (most > SCHEMA_SAFE_INTEGER_MAX)
-        most = SCHEMA_SAFE_INTEGER_MAX;
-    if (least > SCHEMA_SAFE_INTEGER_MAX)
-        least = SCHEMA_SAFE_INTEGER_MAX;
+    if (most > STELE__SAFE_INTEGER_MAX)
+        most = STELE__SAFE_INTEGER_MAX;
+    if (least > STELE__SAFE_INTEGER_MAX)
+        least = STELE__SAFE_INTEGER_MAX;
 
     schema_list_begin(writer, "anyOf");
     schema_begin(writer);

@@ -49,7 +49,7 @@ static stele_status try_round_trip(type_trial *trial, size_t from, size_t to)
 {
     const stele__buffer *payload = &trial->payload[from];
     stele_status status = stele__plan_decode(trial->plan, choose_format(from), payload->data,
-                                             payload->size, trial->value, NULL);
+                                             payload->size, trial->value, NULL, NULL);
     if (status != STELE_OK)
         return stele__fail_within(status, "%s is not read back", name_format(from));
     trial->again.size = 0;

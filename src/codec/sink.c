@@ -11,8 +11,6 @@
 #include "codec/json_internal.h"
 #include "codec/number.h"
 
-#define SINK_SAFE_INTEGER_MAX UINT64_C(9007199254740991) /* 2^53 - 1 */
-
 static inline bool writes_cbor(const stele__sink *sink)
 {
     return sink->format == STELE__FORMAT_CBOR;
@@ -87,23 +85,21 @@ static bool is_plain_text(const char *text, size_t size)
 
 static stele_status put_quoted(stele__sink *sink, const char *text, size_t size)
 {
-    if (size > (SIZE_MAX - 8) / 6) /* the longest escape has six bytes for one */
-        return stele__buffer_reserve(sink->buffer, SIZE_MAX);
-    size_t room = 6 * size + 3;
-    stele_status status = separate(sink, room);
+    bool plain = is_plain_text(text, size);
+    size_t room = plain ? size + 2 : stele_json_quote(text, size, NULL, 0);
+    if (room == 0)
+        return STELE_INVALID;
+    stele_status status = separate(sink, room + 1);
     if (status != STELE_OK)
         return status;
-    if (is_plain_text(text, size)) {
+    if (plain) {
         put_byte(sink, '"');
         put_reserved(sink, text, size);
         put_byte(sink, '"');
         return STELE_OK;
     }
-    size_t quoted = stele_json_quote(text, size, sink->buffer->data + sink->buffer->size, room);
-    if (quoted == 0)
-        return STELE_INVALID;
-    assert(quoted < room);
-    sink->buffer->size += quoted;
+    sink->buffer->size +=
+        stele_json_quote(text, size, sink->buffer->data + sink->buffer->size, room + 1);
     return STELE_OK;
 }
 
@@ -159,7 +155,7 @@ stele_status stele__sink_integer(stele__sink *sink, bool negative, uint64_t magn
     stele_status status = separate(sink, STELE__NUMBER_SIZE + 2);
     if (status != STELE_OK)
         return status;
-    bool quoted = as_string || magnitude > SINK_SAFE_INTEGER_MAX;
+    bool quoted = as_string || magnitude > STELE__SAFE_INTEGER_MAX;
     if (quoted)
         put_byte(sink, '"');
     sink->buffer->size +=

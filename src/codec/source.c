@@ -1,14 +1,13 @@
 #include "codec/source.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
 #include "base/failure.h"
 #include "base/memory.h"
 #include "codec/number.h"
-
-#define SOURCE_SAFE_INTEGER_MAX UINT64_C(9007199254740991) /* 2^53 - 1 */
 
 static inline bool reads_json(const stele__source *source)
 {
@@ -35,7 +34,7 @@ stele_status stele__source_begin(stele__source *source, stele__format format, co
         stele_cbor_options options = STELE_CBOR_OPTIONS_INIT;
         options.depth_max = STELE__VALUE_DEPTH_MAX;
         options.size_max = STELE__VALUE_SIZE_MAX;
-        options.item_max = STELE__VALUE_SIZE_MAX;
+        options.item_max = STELE__VALUE_SIZE_MAX; /* as the gate has it: its bytes bound it */
         stele__cbor_reader_init(&source->reader.cbor, &options);
         status = stele_cbor_reset(&source->reader.cbor, data, size);
         if (status != STELE_OK)
@@ -199,7 +198,7 @@ stele_status stele__source_integer(const stele__source *source, bool *negative_o
     if (outcome == STELE__NUMBER_NONE)
         return stele__fail(STELE_INVALID, "not an integer at byte %zu", source->offset);
     if (source->form == STELE__FORM_NUMBER
-        && (outcome == STELE__NUMBER_BEYOND || *magnitude_out > SOURCE_SAFE_INTEGER_MAX))
+        && (outcome == STELE__NUMBER_BEYOND || *magnitude_out > STELE__SAFE_INTEGER_MAX))
         return stele__fail(STELE_PRECISION,
                            "integer beyond +-(2^53 - 1) at byte %zu: write it as a string",
                            source->offset);
@@ -228,12 +227,27 @@ static bool integer_as_double(const stele_cbor_token *token, double *value_out)
     return true;
 }
 
+/* Whether a number that is written as an integer, of more digits than are always exact, is exactly
+ * this one. Of others that are written so there is no double. */
+static bool is_exact_integer(const stele_json_token *token, double value, size_t safe_digits)
+{
+    enum { LONGEST = 320 }; /* of an integer that is a double, and its sign */
+    if (token->size <= safe_digits || memchr(token->text, '.', token->size) != NULL
+        || memchr(token->text, 'e', token->size) != NULL
+        || memchr(token->text, 'E', token->size) != NULL)
+        return true;
+    char exactly[LONGEST];
+    int size = snprintf(exactly, sizeof(exactly), "%.0f", value);
+    return (size_t)size == token->size && memcmp(exactly, token->text, token->size) == 0;
+}
+
 stele_status stele__source_double(stele__source *source, double *value_out)
 {
+    const stele_json_token *json = &source->token.json;
     switch (source->form) {
     case STELE__FORM_NUMBER:
-        if (stele__double_read(source->token.json.text, source->token.json.size, value_out)
-            != STELE__NUMBER_OK)
+        if (stele__double_read(json->text, json->size, value_out) != STELE__NUMBER_OK
+            || !is_exact_integer(json, *value_out, 15))
             return refuse_rounding(source, "a double");
         return STELE_OK;
     case STELE__FORM_REAL: *value_out = source->token.cbor.real; return STELE_OK;
@@ -248,8 +262,9 @@ stele_status stele__source_double(stele__source *source, double *value_out)
 stele_status stele__source_float(stele__source *source, float *value_out)
 {
     if (source->form == STELE__FORM_NUMBER) {
-        if (stele__float_read(source->token.json.text, source->token.json.size, value_out)
-            != STELE__NUMBER_OK)
+        const stele_json_token *json = &source->token.json;
+        if (stele__float_read(json->text, json->size, value_out) != STELE__NUMBER_OK
+            || !is_exact_integer(json, (double)*value_out, 7))
             return refuse_rounding(source, "a float");
         return STELE_OK;
     }

@@ -92,7 +92,7 @@ static stele_status decode_as(stele_store *store, const stele_record *record,
         status = stele__fail(STELE_UNSUPPORTED, "the codec '%s' isn't known", record->codec);
     } else {
         status = stele__codec_decode(codec, known == NULL ? plan : known->plan, record->data,
-                                     record->data_size, value, flaw_out);
+                                     record->data_size, value, NULL, flaw_out);
     }
     stele__plan_free(plan);
     if (status == STELE_OK)

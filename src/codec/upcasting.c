@@ -220,12 +220,7 @@ stele_status stele_upcast_fail(stele_upcast *upcast, const char *reason)
         return repeat_refusal(upcast);
     if (reason == NULL || *reason == '\0')
         reason = "the upcaster gave no reason";
-    size_t size = strnlen(reason, REASON_SIZE_MAX + 1);
-    if (size > REASON_SIZE_MAX) {
-        size = REASON_SIZE_MAX;
-        while (size > 0 && ((unsigned char)reason[size] & 0xc0) == 0x80)
-            size--; /* not through a character */
-    }
+    size_t size = stele__utf8_cut(reason, strnlen(reason, REASON_SIZE_MAX + 1), REASON_SIZE_MAX);
     upcast->gave_reason = true;
     return refuse_emission(upcast, stele__fail(STELE_INVALID, "%.*s", (int)size, reason));
 }

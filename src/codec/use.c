@@ -62,6 +62,7 @@ stele_status stele__codec_check(const stele_codec *codec, const void *data, size
     if (format == STELE__FORMAT_CBOR) {
         stele_cbor_options options = STELE_CBOR_OPTIONS_INIT;
         options.size_max = limit;
+        options.item_max = limit; /* bytes bound it well enough */
         return stele_cbor_check(data, size, &options);
     }
     return run_codec_check(codec, data, size);
@@ -77,35 +78,44 @@ stele_status stele__codec_encode(const stele_codec *codec, const stele__plan *pl
     if (codec->encode == NULL)
         return stele__fail(STELE_UNSUPPORTED, "the codec '%s' encodes nothing", codec->name);
 
+    stele_flaw own_flaw = { 0 };
     size_t size = buffer->size;
     const char *outer = stele__callback_begin("a codec");
     stele__restore_error("");
-    stele_status status =
-        codec->encode(codec->context, stele__plan_type(plan), value, buffer, flaw_out);
+    stele_status status = codec->encode(codec->context, stele__plan_type(plan), value, buffer,
+                                        flaw_out == NULL ? &own_flaw : flaw_out);
     stele__callback_end(outer);
-    if (status != STELE_OK)
+    /* What was there before is the caller's: an event, or several, in front of this one. */
+    if (status == STELE_OK && buffer->size < size)
+        return stele__fail(STELE_INVALID, "the codec '%s' took away bytes that were there before",
+                           codec->name);
+    if (status != STELE_OK && buffer->size > size)
         buffer->size = size;
     return judge_codec(codec, status);
 }
 
 stele_status stele__codec_decode(const stele_codec *codec, const stele__plan *plan,
-                                 const void *data, size_t size, void *value, stele_flaw *flaw_out)
+                                 const void *data, size_t size, void *value, size_t *memory_left,
+                                 stele_flaw *flaw_out)
 {
     stele__format format = stele__format_of(codec);
     if (format != STELE__FORMAT_NONE)
-        return stele__plan_decode(plan, format, data, size, value, flaw_out);
+        return stele__plan_decode(plan, format, data, size, value, memory_left, flaw_out);
     const stele_type *type = stele__plan_type(plan);
     stele__flaw_clear(flaw_out);
     stele_type_init(type, value);
     if (codec->decode == NULL)
         return stele__fail(STELE_UNSUPPORTED, "the codec '%s' decodes nothing", codec->name);
-    stele_status status = stele__codec_check(codec, data, size, SIZE_MAX);
+    stele_status status = size == 0 ? stele__fail(STELE_INVALID, "an empty payload")
+                                    : stele__codec_check(codec, data, size, SIZE_MAX);
     if (status != STELE_OK)
         return status;
 
+    stele_flaw own_flaw = { 0 };
     const char *outer = stele__callback_begin("a codec");
     stele__restore_error("");
-    status = codec->decode(codec->context, type, data, size, value, flaw_out);
+    status = codec->decode(codec->context, type, data, size, value,
+                           flaw_out == NULL ? &own_flaw : flaw_out);
     stele__callback_end(outer);
     if (status != STELE_OK) {
         char error[STELE__ERROR_SIZE];
@@ -161,7 +171,7 @@ stele_status stele_type_decode(const stele_type *type, const stele_codec *codec,
         stele_type_init(type, value);
     if (status != STELE_OK)
         return status;
-    status = stele__codec_decode(&taken, plan, data, size, value, flaw_out);
+    status = stele__codec_decode(&taken, plan, data, size, value, NULL, flaw_out);
     stele__plan_free(plan);
     return status;
 }

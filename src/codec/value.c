@@ -6,34 +6,45 @@
 
 #include "base/memory.h"
 
-int64_t stele__member_signed(const void *member, size_t size)
-{
-    switch (size) {
-    case 1: return *(const int8_t *)member;
-    case 2: return *(const int16_t *)member;
-    case 4: return *(const int32_t *)member;
-    default: return *(const int64_t *)member;
-    }
-}
+/* Members are copied by their bytes: a packed struct has them anywhere, and of two types of one
+ * width (long and long long) only the program knows which it is. */
 
 uint64_t stele__member_unsigned(const void *member, size_t size)
 {
+    uint8_t one;
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
     switch (size) {
-    case 1: return *(const uint8_t *)member;
-    case 2: return *(const uint16_t *)member;
-    case 4: return *(const uint32_t *)member;
-    default: return *(const uint64_t *)member;
+    case sizeof(one): memcpy(&one, member, sizeof(one)); return one;
+    case sizeof(two): memcpy(&two, member, sizeof(two)); return two;
+    case sizeof(four): memcpy(&four, member, sizeof(four)); return four;
+    default: memcpy(&eight, member, sizeof(eight)); return eight;
+    }
+}
+
+int64_t stele__member_signed(const void *member, size_t size)
+{
+    uint64_t bits = stele__member_unsigned(member, size);
+    switch (size) {
+    case 1: return (int8_t)bits;
+    case 2: return (int16_t)bits;
+    case 4: return (int32_t)bits;
+    default: return (int64_t)bits;
     }
 }
 
 /* Write the low bits, which for a negative number is its two's complement. */
 static void set_member_bits(void *member, size_t size, uint64_t bits)
 {
+    uint8_t one = (uint8_t)bits;
+    uint16_t two = (uint16_t)bits;
+    uint32_t four = (uint32_t)bits;
     switch (size) {
-    case 1: *(uint8_t *)member = (uint8_t)bits; break;
-    case 2: *(uint16_t *)member = (uint16_t)bits; break;
-    case 4: *(uint32_t *)member = (uint32_t)bits; break;
-    default: *(uint64_t *)member = bits; break;
+    case sizeof(one): memcpy(member, &one, sizeof(one)); break;
+    case sizeof(two): memcpy(member, &two, sizeof(two)); break;
+    case sizeof(four): memcpy(member, &four, sizeof(four)); break;
+    default: memcpy(member, &bits, sizeof(bits)); break;
     }
 }
 
@@ -60,6 +71,13 @@ void *stele__member_pointer(const void *member)
     void *pointer;
     memcpy(&pointer, member, sizeof(pointer));
     return pointer;
+}
+
+stele_bytes stele__member_bytes(const void *member)
+{
+    stele_bytes bytes;
+    memcpy(&bytes, member, sizeof(bytes));
+    return bytes;
 }
 
 bool stele__member_count(const stele_field *field, const void *structure, size_t *count_out)
@@ -103,9 +121,9 @@ static bool owns_something(const stele_field *field)
 static void clear_element(const stele_field *field, void *element)
 {
     if (field->kind == STELE_KIND_OWNED_TEXT)
-        stele__free(*(char **)element);
+        stele__free(stele__member_pointer(element));
     else if (field->kind == STELE_KIND_OWNED_BYTES)
-        stele__free(((stele_bytes *)element)->data);
+        stele__free(stele__member_bytes(element).data);
     else if (field->kind == STELE_KIND_STRUCT)
         stele__plan_clear(field->type, element);
 }

@@ -79,6 +79,10 @@ static const stele_field order_fields[] = {
     STELE_F_LIST(order, lines, note, "x", item_type, 0),
 #elif REFUSED == 11 /* the same */
     STELE_F_LIST(order, lines, matrix[0], "x", item_type, 0),
+#elif REFUSED == 21 /* a bool counts no further than 1 */
+    STELE_F_LIST(order, lines, gift, "x", item_type, 0),
+#elif REFUSED == 22 /* and a char, who knows? */
+    STELE_F_LIST(order, lines, letter, "x", item_type, 0),
 #elif REFUSED == 12 /* `has` is a bool */
     STELE_F_HAS(order, matrix[0], line_count, "x", 0),
 #elif REFUSED == 13 /* an enum of reals */
