@@ -343,7 +343,7 @@ check: programs tests $(AMALGAMATION_TESTS)
 
 ifeq ($(SANITIZE),)
 sanitize:
-	@$(MAKE) O=$(O)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' sanitize
+	@$(MAKE) O=$(O)/asan SANITIZE=address,undefined,float-cast-overflow CFLAGS='-O1 -g' sanitize
 tsan:
 	@$(MAKE) O=$(O)/tsan SANITIZE=thread CFLAGS='-O1 -g' tsan
 # libFuzzer is clang's.

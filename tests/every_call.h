@@ -330,6 +330,11 @@ static inline stele_status call_decode(caller *self)
     for (int i = 0; i < 3 && status == STELE_UNKNOWN_TYPE; i++)
         status = stele_record_decode(store, &record, &held_here);
     stele_decoded_close(held_here);
+    stele_stream_info value;
+    if (status == STELE_UNKNOWN_TYPE)
+        status = stele_record_decode_as(store, &record, &kept_type, &value, NULL);
+    if (status == STELE_INVALID)
+        return STELE_OK;
     return status == STELE_UNKNOWN_TYPE ? STELE_OK : status;
 }
 

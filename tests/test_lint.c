@@ -366,6 +366,24 @@ START_TEST(upcaster_that_only_a_chain_reaches_is_used)
 }
 END_TEST
 
+/* Each version leads to the next, from two types that are stored. */
+START_TEST(everything_along_the_chains_is_used)
+{
+    register_table(&placed_3_type);
+    for (int64_t version = 1; version <= 4; version++) {
+        register_step("Long", version, NULL, emit_text, "{}");
+        register_step("Other", version, NULL, emit_text, "{}");
+    }
+    store_event("Long", 1, NULL, "{}");
+    store_event("Other", 2, NULL, "{}");
+    run_lint(100);
+    assert_line("Long 1 json: 1 events, 1 tried, 1 failed, 0-0 parts, UNKNOWN_TYPE");
+    assert_line("Other 2 json: 1 events, 1 tried, 1 failed, 0-0 parts, UNKNOWN_TYPE");
+    assert_line("Other 1: unused");
+    expect_end();
+}
+END_TEST
+
 START_TEST(upcaster_before_the_stored_versions_is_unused)
 {
     register_chain();
@@ -441,6 +459,7 @@ int main(void)
                         0, 2);
     tcase_add_test(reached, upcaster_that_only_a_chain_reaches_is_used);
     tcase_add_test(reached, upcaster_before_the_stored_versions_is_unused);
+    tcase_add_test(reached, everything_along_the_chains_is_used);
     tcase_add_test(reached, upcaster_that_an_alias_reaches_is_used);
     tcase_add_test(reached, declared_output_counts_as_reached_also_when_nothing_is_emitted);
     return run_suite(suite);

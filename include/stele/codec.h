@@ -50,8 +50,8 @@ typedef struct stele_codec {
     /** Whether these bytes, at least one, are a payload: asked before each append and decoding, and
      * of what upcasters emit. NULL: all are. */
     stele_status (*check)(void *context, const void *data, size_t size);
-    /** Add the payload of a value to the end of `buffer`, whose bytes before it are others'. NULL:
-     * UNSUPPORTED. `flaw_out` is never NULL, here and below. */
+    /** Put the payload of a value into `buffer`, which is empty. NULL: UNSUPPORTED. `flaw_out` is
+     * never NULL, here and below. */
     stele_status (*encode)(void *context, const stele_type *type, const void *value,
                            stele_buffer *buffer, stele_flaw *flaw_out);
     /** Make a value, zero before, of a payload of at least one byte that `check` has accepted. What

@@ -78,20 +78,20 @@ stele_status stele__codec_encode(const stele_codec *codec, const stele__plan *pl
     if (codec->encode == NULL)
         return stele__fail(STELE_UNSUPPORTED, "the codec '%s' encodes nothing", codec->name);
 
+    /* What is in the buffer is the caller's: events in front of this one. The codec gets its own.
+     */
     stele_flaw own_flaw = { 0 };
-    size_t size = buffer->size;
+    stele_buffer payload = STELE_BUFFER_INIT;
     const char *outer = stele__callback_begin("a codec");
     stele__restore_error("");
-    stele_status status = codec->encode(codec->context, stele__plan_type(plan), value, buffer,
+    stele_status status = codec->encode(codec->context, stele__plan_type(plan), value, &payload,
                                         flaw_out == NULL ? &own_flaw : flaw_out);
     stele__callback_end(outer);
-    /* What was there before is the caller's: an event, or several, in front of this one. */
-    if (status == STELE_OK && buffer->size < size)
-        return stele__fail(STELE_INVALID, "the codec '%s' took away bytes that were there before",
-                           codec->name);
-    if (status != STELE_OK && buffer->size > size)
-        buffer->size = size;
-    return judge_codec(codec, status);
+    status = judge_codec(codec, status);
+    if (status == STELE_OK)
+        status = stele__buffer_add(buffer, payload.data, payload.size);
+    stele_buffer_dispose(&payload);
+    return status;
 }
 
 stele_status stele__codec_decode(const stele_codec *codec, const stele__plan *plan,

@@ -108,8 +108,10 @@ static stele_status choose_data(records *of, const stele_record *record, const c
     stele_status status = stele_record_decode(of->types, record, &of->decoded);
     if (status == STELE_OK)
         status = format_parts(of);
-    if (status != STELE_OK)
+    if (status != STELE_OK) {
+        of->undecoded++;
         return status == STELE_NO_MEMORY ? status : STELE_OK;
+    }
     *data_out = stele_decoded_count(of->decoded) == 0 ? text_cell("(nothing)")
                                                       : bytes_cell(of->text.data, of->text.size);
     return STELE_OK;
@@ -156,6 +158,10 @@ stele_status records_write(records *of, const stele_record *record)
 void records_end(records *of)
 {
     output_end(of->out);
+    if (of->undecoded > 0)
+        report_hint("%" PRIu64 " events can't be decoded, and are shown as they are stored; `stele lint"
+                    " --lib` says why",
+                    of->undecoded);
     stele_exporter_close(of->exporter);
     of->exporter = NULL;
     stele_decoded_close(of->decoded);

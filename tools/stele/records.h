@@ -20,6 +20,7 @@ typedef struct records {
     stele_store *types;       /**< Whose types the data is shown by; NULL: as it is stored. */
     stele_decoded *decoded;
     stele_buffer text;
+    uint64_t undecoded; /**< Shown as they are stored, though there are types. */
 } records;
 
 /** Whether the rows of `out` will show idempotency keys, so that the read must look them up. */
