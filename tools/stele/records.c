@@ -159,7 +159,8 @@ void records_end(records *of)
 {
     output_end(of->out);
     if (of->undecoded > 0)
-        report_hint("%" PRIu64 " events can't be decoded, and are shown as they are stored; `stele lint"
+        report_hint("%" PRIu64
+                    " events can't be decoded, and are shown as they are stored; `stele lint"
                     " --lib` says why",
                     of->undecoded);
     stele_exporter_close(of->exporter);
