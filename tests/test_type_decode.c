@@ -464,7 +464,7 @@ START_TEST(tables_may_have_any_number_of_lines)
     static const size_t sizes[] = { 256, 257, LINES_MOST };
     const size_t lines = sizes[_i];
     static stele_field fields[LINES_MOST];
-    static char names[LINES_MOST][12];
+    static char names[LINES_MOST][24];
     for (size_t i = 0; i < lines; i++) {
         snprintf(names[i], sizeof(names[i]), "f%zu", (i * 7919) % lines);
         fields[i] = (stele_field)STELE_F(widths, i16, "x", STELE_REQUIRED);

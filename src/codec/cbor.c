@@ -167,8 +167,11 @@ static void take_cbor_map_64(void *context, uint64_t pair_count)
 
 typedef void (*cbor_string_taker)(void *context, cbor_data data, size_t size);
 typedef void (*cbor_count_taker)(void *context, size_t count);
-#define CBOR_TAKER(member, type, by_size, by_64)                                                   \
-    _Generic(((struct cbor_callbacks *)0)->member, type : by_size, default : by_64)
+#define CBOR_STRING_TAKER(member, by_size, by_64)                                                  \
+    _Generic((member), cbor_string_taker : (by_size), default : (by_64))
+#define CBOR_COUNT_TAKER(member, by_size, by_64)                                                   \
+    _Generic((member), cbor_count_taker : (by_size), default : (by_64))
+#define CBOR_MEMBER(name) (((struct cbor_callbacks *)0)->name)
 
 /* Without tags and breaks, which never get there. */
 static const struct cbor_callbacks cbor_takers = {
@@ -181,13 +184,13 @@ static const struct cbor_callbacks cbor_takers = {
     .negint16 = take_cbor_negative_16,
     .negint8 = take_cbor_negative_8,
     .byte_string_start = take_cbor_chunked_bytes,
-    .byte_string = CBOR_TAKER(byte_string, cbor_string_taker, take_cbor_bytes, take_cbor_bytes_64),
-    .string = CBOR_TAKER(string, cbor_string_taker, take_cbor_text, take_cbor_text_64),
+    .byte_string = CBOR_STRING_TAKER(CBOR_MEMBER(byte_string), take_cbor_bytes, take_cbor_bytes_64),
+    .string = CBOR_STRING_TAKER(CBOR_MEMBER(string), take_cbor_text, take_cbor_text_64),
     .string_start = take_cbor_chunked_text,
     .indef_array_start = take_cbor_endless_array,
-    .array_start = CBOR_TAKER(array_start, cbor_count_taker, take_cbor_array, take_cbor_array_64),
+    .array_start = CBOR_COUNT_TAKER(CBOR_MEMBER(array_start), take_cbor_array, take_cbor_array_64),
     .indef_map_start = take_cbor_endless_map,
-    .map_start = CBOR_TAKER(map_start, cbor_count_taker, take_cbor_map, take_cbor_map_64),
+    .map_start = CBOR_COUNT_TAKER(CBOR_MEMBER(map_start), take_cbor_map, take_cbor_map_64),
     .float2 = take_cbor_float,
     .float4 = take_cbor_float,
     .float8 = take_cbor_real,
