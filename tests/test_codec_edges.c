@@ -89,6 +89,7 @@ START_TEST(the_gate_takes_as_many_items_as_decoding)
 
     assert_status(stele_store_check_payload(store, "cbor", payload, ITEMS + 5, 64 * 1024 * 1024),
                   STELE_OK);
+    assert_status(stele_codec_cbor()->check(NULL, payload, ITEMS + 5), STELE_OK);
     free(payload);
 }
 END_TEST

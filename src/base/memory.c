@@ -93,6 +93,21 @@ void *stele__reallocate(void *memory, size_t size)
     return memory_source->reallocate(memory_source->context, memory, size == 0 ? 1 : size);
 }
 
+void *stele__grow_array(void *items, const void *first, size_t *capacity, size_t item_size)
+{
+    if (*capacity > SIZE_MAX / 2 / item_size)
+        return NULL;
+    size_t size = *capacity * item_size;
+    bool outgrows = items == first;
+    void *memory = outgrows ? stele__allocate(2 * size) : stele__reallocate(items, 2 * size);
+    if (memory == NULL)
+        return NULL;
+    if (outgrows)
+        memcpy(memory, first, size);
+    *capacity *= 2;
+    return memory;
+}
+
 char *stele__copy_text(const char *text)
 {
     if (text == NULL)

@@ -19,6 +19,11 @@ void *stele__allocate(size_t size);
 void *stele__allocate_array(size_t count, size_t size);
 /* As realloc(): on failure the old memory stays. */
 void *stele__reallocate(void *memory, size_t size);
+/*
+ * Twice the room for an array of `*capacity` items, which lies at `first`, in its owner, until it
+ * outgrows that. On failure, which also is a capacity beyond all memory, NULL, and all stays.
+ */
+void *stele__grow_array(void *items, const void *first, size_t *capacity, size_t item_size);
 /* A copy of `text`, or NULL for NULL and when there is no memory. */
 char *stele__copy_text(const char *text);
 void stele__free(void *memory);

@@ -255,21 +255,11 @@ static stele_status add_cbor_key(cbor_scan *scan, const unsigned char *start,
 
 static stele_status grow_cbor_frames(stele_cbor_reader *reader)
 {
-    if (reader->frame_capacity > SIZE_MAX / 2 / sizeof(stele__cbor_frame))
-        return STELE_NO_MEMORY;
-
-    bool is_inline = reader->frames == reader->first_frames;
-    size_t capacity = reader->frame_capacity * 2;
-    size_t size = capacity * sizeof(stele__cbor_frame);
-    stele__cbor_frame *memory =
-        is_inline ? stele__allocate(size) : stele__reallocate(reader->frames, size);
+    stele__cbor_frame *memory = stele__grow_array(
+        reader->frames, reader->first_frames, &reader->frame_capacity, sizeof(stele__cbor_frame));
     if (memory == NULL)
         return STELE_NO_MEMORY;
-
-    if (is_inline)
-        memcpy(memory, reader->first_frames, sizeof reader->first_frames);
     reader->frames = memory;
-    reader->frame_capacity = capacity;
     return STELE_OK;
 }
 

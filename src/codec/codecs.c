@@ -30,6 +30,7 @@ static stele_status check_cbor_payload(void *context, const void *data, size_t s
     (void)context;
     stele_cbor_options options = STELE_CBOR_OPTIONS_INIT;
     options.size_max = STELE__VALUE_SIZE_MAX;
+    options.item_max = STELE__VALUE_SIZE_MAX; /* as the gate has it: its bytes bound it */
     return stele_cbor_check(data, size, &options);
 }
 

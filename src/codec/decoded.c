@@ -220,7 +220,7 @@ static stele_status decode_record(stele_decoded *decoded, const stele_record *re
 
 /* --- The public calls --- */
 
-static stele_status check_record(const stele_record *record)
+stele_status stele__record_check(const stele_record *record)
 {
     if (record == NULL)
         return stele__fail(STELE_MISUSE, "the record is NULL");
@@ -280,7 +280,7 @@ stele_status stele_record_decode(stele_store *store, const stele_record *record,
 {
     if (store == NULL || decoded == NULL)
         return stele__fail(STELE_MISUSE, "the %s is NULL", store == NULL ? "store" : "decoded");
-    stele_status status = check_record(record);
+    stele_status status = stele__record_check(record);
     if (status != STELE_OK)
         return status;
     if (*decoded != NULL) {

@@ -36,6 +36,8 @@ struct stele_decoded {
 
 /* --- decoded.c --- */
 
+/* Whether a record that is passed in has what decoding looks at. MISUSE. */
+stele_status stele__record_check(const stele_record *record);
 /* An item for something to come; NULL when there is no memory. */
 stele__item *stele__item_take(stele_decoded *decoded);
 /* End what it holds, and keep it for later. */

@@ -226,21 +226,11 @@ static stele_status read_json_key(stele_json_reader *reader, const unsigned char
 
 static stele_status grow_json_frames(stele_json_reader *reader)
 {
-    if (reader->frame_capacity > SIZE_MAX / 2 / sizeof(stele__json_frame))
-        return STELE_NO_MEMORY;
-
-    bool is_inline = reader->frames == reader->first_frames;
-    size_t capacity = reader->frame_capacity * 2;
-    size_t size = capacity * sizeof(stele__json_frame);
-    stele__json_frame *memory =
-        is_inline ? stele__allocate(size) : stele__reallocate(reader->frames, size);
+    stele__json_frame *memory = stele__grow_array(
+        reader->frames, reader->first_frames, &reader->frame_capacity, sizeof(stele__json_frame));
     if (memory == NULL)
         return STELE_NO_MEMORY;
-
-    if (is_inline)
-        memcpy(memory, reader->first_frames, sizeof reader->first_frames);
     reader->frames = memory;
-    reader->frame_capacity = capacity;
     return STELE_OK;
 }
 

@@ -75,20 +75,11 @@ static inline const unsigned char *bytes_of_key(const stele__keys *keys, const s
 
 static stele_status grow_keys(stele__keys *keys)
 {
-    if (keys->capacity > SIZE_MAX / 2 / sizeof(stele__key))
-        return STELE_NO_MEMORY;
-
-    bool is_inline = keys->keys == keys->first;
-    size_t capacity = keys->capacity * 2;
-    size_t size = capacity * sizeof(stele__key);
-    stele__key *memory = is_inline ? stele__allocate(size) : stele__reallocate(keys->keys, size);
+    stele__key *memory =
+        stele__grow_array(keys->keys, keys->first, &keys->capacity, sizeof(stele__key));
     if (memory == NULL)
         return STELE_NO_MEMORY;
-
-    if (is_inline)
-        memcpy(memory, keys->first, sizeof keys->first);
     keys->keys = memory;
-    keys->capacity = capacity;
     return STELE_OK;
 }
 

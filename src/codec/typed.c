@@ -6,7 +6,7 @@
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/options.h"
-#include "codec/registry.h"
+#include "codec/decoded.h"
 
 /* Events of one call that need no allocation of their own. */
 #define TYPED_INLINE    8
@@ -109,11 +109,10 @@ stele_status stele_record_decode_as(stele_store *store, const stele_record *reco
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
-    if (record == NULL || type == NULL || value == NULL || record->stream == NULL
-        || record->type == NULL || record->codec == NULL
-        || (record->data == NULL && record->data_size > 0))
-        status = stele__fail(STELE_MISUSE, "stele_record_decode_as: a NULL argument");
-    else
+    status = type == NULL || value == NULL
+                 ? stele__fail(STELE_MISUSE, "stele_record_decode_as: a NULL argument")
+                 : stele__record_check(record);
+    if (status == STELE_OK)
         status = decode_as(store, record, type, value, flaw_out);
     stele__store_leave(store);
     return status;
