@@ -280,7 +280,7 @@ $(TESTS): $(O)/tests/%: $(O)/obj/tests/%.o $(O)/obj/tests/support.o $(STATIC_LIB
 	$(link_program)
 
 # What the recorder of power cuts is told of.
-CRASH_CALLS := open __open_2 open64 close fsync fdatasync write pwrite ftruncate unlink rename mkdir rmdir \
+CRASH_CALLS := open __open_2 open64 close fsync fdatasync write pwrite ftruncate unlink rename link mkdir rmdir \
                getrandom clock_gettime
 CRASH_TESTS := $(filter $(O)/tests/test_crash%,$(TESTS))
 $(CRASH_TESTS): $(call object,$(CRASH_SOURCES))

@@ -483,7 +483,7 @@ static bool print_verify(loan_desk *desk, bool *damaged_out)
     const stele_check *check;
     uint64_t count = 0;
     uint64_t checks = 0;
-    stele_status status = stele_verify_open(desk->store, &verify);
+    stele_status status = stele_verify_open(desk->store, NULL, &verify);
     while (status == STELE_OK && (status = stele_verify_next(verify, &check)) == STELE_OK) {
         checks++;
         count += check->count;

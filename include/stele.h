@@ -10,9 +10,12 @@
 #include <stele/status.h>
 #include <stele/hooks.h>
 #include <stele/store.h>
+#include <stele/work.h>
 #include <stele/transaction.h>
 #include <stele/eventstore.h>
 #include <stele/submit.h>
+#include <stele/lifecycle.h>
+#include <stele/backup.h>
 #include <stele/checkpoint.h>
 #include <stele/buffer.h>
 #include <stele/json.h>

@@ -322,4 +322,43 @@ static inline void make_loans(void)
     ck_assert_str_eq(result->out, "lines\t5\nappended\t5\nduplicates\t0\nrejected\t0\n");
 }
 
+/* Standard input and error are a terminal, on which `answer` was typed. */
+static inline const ran *answer_on_terminal(const char *const *arguments, const char *answer)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(master, 0);
+    ck_assert_int_eq(grantpt(master), 0);
+    ck_assert_int_eq(unlockpt(master), 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(slave, 0);
+    ck_assert_int_eq(write(master, answer, strlen(answer)), (ssize_t)strlen(answer));
+    char *out = NULL;
+    fflush(NULL);
+    launch how = { .arguments = arguments };
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        dup2(slave, STDIN_FILENO);
+        dup2(slave, STDERR_FILENO);
+        int output = open(test_path("run.out"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(output, STDOUT_FILENO);
+        become_tool(&how);
+    }
+    int code = wait_for(child);
+    static char shown[4096];
+    fcntl(master, F_SETFL, O_NONBLOCK);
+    size_t shown_size = 0;
+    ssize_t size;
+    while (shown_size < sizeof(shown) - 1
+           && (size = read(master, shown + shown_size, sizeof(shown) - 1 - shown_size)) > 0)
+        shown_size += (size_t)size;
+    shown[shown_size] = '\0';
+    close(slave);
+    close(master);
+    size_t out_size;
+    out = read_whole(test_path("run.out"), &out_size);
+    write_whole(test_path("run.err"), shown, strlen(shown));
+    return note_run(code, out, out_size);
+}
+
 #endif

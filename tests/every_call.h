@@ -9,6 +9,7 @@
 #include "contract.h"
 
 #include <stele/jsonl.h>
+#include <stele/lifecycle.h>
 #include <stele/submit.h>
 #include <stele/typed.h>
 #include <stele/verify.h>
@@ -253,7 +254,7 @@ static inline stele_status call_verify(caller *self)
     (void)self;
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    stele_status status = stele_verify_open(store, &verify);
+    stele_status status = stele_verify_open(store, NULL, &verify);
     while (status == STELE_OK)
         status = stele_verify_next(verify, &check);
     stele_verify_close(verify);
@@ -430,6 +431,36 @@ static inline stele_status call_rolled_back(caller *self)
     return status;
 }
 
+static inline stele_status call_archives(caller *self)
+{
+    (void)self;
+    stele_archives *archives = NULL;
+    const stele_archived *archived = NULL;
+    stele_status status = stele_store_archives(store, &archives);
+    while (status == STELE_OK)
+        status = stele_archives_next(archives, &archived);
+    stele_archives_close(archives);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
+static inline stele_status call_checkpoints(caller *self)
+{
+    (void)self;
+    stele_checkpoints *checkpoints = NULL;
+    const stele_checkpoint_info *info = NULL;
+    stele_status status = stele_store_checkpoints(store, &checkpoints);
+    while (status == STELE_OK)
+        status = stele_checkpoints_next(checkpoints, &info);
+    stele_checkpoints_close(checkpoints);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
+static inline stele_status call_resume(caller *self)
+{
+    (void)self;
+    return stele_store_resume(store, NULL, NULL);
+}
+
 static const struct {
     const char *name;
     stele_status (*call)(caller *self);
@@ -454,9 +485,12 @@ static const struct {
     { "digest", call_digest },
     { "describe", call_describe },
     { "checkpoint_load", call_load },
+    { "checkpoints", call_checkpoints },
     { "lookups", call_lookups },
     { "event_encode, append_typed", call_encode },
     { "record_decode", call_decode },
+    { "archives", call_archives },
+    { "resume", call_resume },
     { "transaction", call_transaction },
     { "transaction, rolled back", call_rolled_back },
 };

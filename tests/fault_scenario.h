@@ -260,7 +260,7 @@ static inline void verify_all(stele_store *target)
 {
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    stele_status status = stele_verify_open(target, &verify);
+    stele_status status = stele_verify_open(target, NULL, &verify);
     while (status == STELE_OK && (status = stele_verify_next(verify, &check)) == STELE_OK)
         if (check->failures > 0)
             blame("verify finds in '%s': %s", check->name, check->offender);

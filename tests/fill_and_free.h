@@ -341,7 +341,7 @@ static inline void verify_all(void)
 {
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    stele_status status = stele_verify_open(store, &verify);
+    stele_status status = stele_verify_open(store, NULL, &verify);
     while (status == STELE_OK && (status = stele_verify_next(verify, &check)) == STELE_OK)
         expect(check->failures == 0, "%s: %s", check->name, check->offender);
     expect_status(status, STELE_DONE, "verifying");

@@ -7,7 +7,9 @@
 
 #include "upcasters.h"
 
+#include <stele/backup.h>
 #include <stele/jsonl.h>
+#include <stele/lifecycle.h>
 #include <stele/submit.h>
 #include <stele/verify.h>
 
@@ -207,7 +209,7 @@ static inline stele_status try_verify(attempt *run)
     const stele_check *check = NULL;
     char digest[17];
     stele_store_info info = STELE_STORE_INFO_INIT;
-    stele_status status = stele_verify_open(run->store, &verify);
+    stele_status status = stele_verify_open(run->store, NULL, &verify);
     while (status == STELE_OK && (status = stele_verify_next(verify, &check)) == STELE_OK)
         ck_assert_msg(check->failures == 0, "%s: %s", check->name, check->offender);
     stele_verify_close(verify);
@@ -328,12 +330,25 @@ static inline stele_status try_export(attempt *run)
     return status == STELE_DONE ? STELE_OK : status;
 }
 
+static inline stele_status list_checkpoints(stele_store *of)
+{
+    stele_checkpoints *checkpoints = NULL;
+    const stele_checkpoint_info *info = NULL;
+    stele_status status = stele_store_checkpoints(of, &checkpoints);
+    while (status == STELE_OK)
+        status = stele_checkpoints_next(checkpoints, &info);
+    stele_checkpoints_close(checkpoints);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
 static inline stele_status try_checkpoint(attempt *run)
 {
     stele_checkpoint checkpoint = { 0 };
     stele_status status = stele_checkpoint_save(run->store, "reader", 1);
     if (status == STELE_OK)
         status = stele_checkpoint_load(run->store, "reader", &checkpoint);
+    if (status == STELE_OK)
+        status = list_checkpoints(run->store);
     return status == STELE_OK ? stele_store_transfer(run->store, NULL, NULL) : status;
 }
 
@@ -452,6 +467,41 @@ static inline stele_status try_open_in_memory(attempt *run)
     return open_and_close(":memory:", NULL);
 }
 
+/* A copy is whole, or nothing is left of it. */
+static inline stele_status judge_copy(stele_status status, const char *path)
+{
+    static const char *const suffixes[] = { "", "-partial", "-partial-wal", "-partial-journal" };
+    if (status == STELE_OK)
+        ck_assert_int_eq(remove(path), 0);
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+        char left[4300];
+        snprintf(left, sizeof(left), "%s%s", path, suffixes[i]);
+        ck_assert_msg(!file_exists(left), "'%s' is left", left);
+    }
+    return status;
+}
+
+static inline stele_status try_backup(attempt *run)
+{
+    stele_work work = STELE_WORK_INIT;
+    work.step_count_max = 5;
+    stele_backup backup = STELE_BACKUP_INIT;
+    backup.path = test_path("copy.db");
+    backup.work = &work;
+    return judge_copy(stele_store_backup(run->store, &backup, NULL), backup.path);
+}
+
+static inline stele_status try_recover(attempt *run)
+{
+    (void)run;
+    stele_recover recover = STELE_RECOVER_INIT;
+    recover.backup = store_path();
+    recover.path = test_path("copy.db");
+    return judge_copy(stele_recover_backup(&recover, NULL), recover.path);
+}
+
+#include "memory_lifecycle.h"
+
 static const struct {
     const char *name;
     stele_status (*try)(attempt *run);
@@ -474,10 +524,13 @@ static const struct {
     { "atomic import", try_atomic_import, false },
     { "export", try_export, false },
     { "checkpoint", try_checkpoint, false },
+    { "lifecycle", try_lifecycle, false },
     { "open", try_open, true },
     { "open for reading", try_open_for_reading, true },
     { "create", try_create, true },
     { "open in memory", try_open_in_memory, true },
+    { "backup", try_backup, false },
+    { "recover", try_recover, true },
 };
 
 #endif

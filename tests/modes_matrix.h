@@ -6,6 +6,9 @@
 #ifndef STELE_TESTS_MODES_MATRIX_H
 #define STELE_TESTS_MODES_MATRIX_H
 
+#include "checkpoint_probes.h"
+#include "backup_probes.h"
+#include "lifecycle_probes.h"
 #include "typed_probes.h"
 
 static const char *const mode_names[MODE_COUNT] = { "file", "wrap", ":memory:", "read_only",
@@ -55,6 +58,7 @@ static const struct matrix_row {
     { "stele_store_read_missed", "", probe_read_missed, WORKS },
     { "stele_cursor_next", "", probe_cursor, WORKS },
     { "stele_cursor_scanned", "", probe_cursor, WORKS },
+    { "stele_cursor_skipped", "", probe_skipped, WORKS },
     { "stele_cursor_close", "", probe_cursor, WORKS },
     { "stele_store_head", "", probe_head, WORKS },
     { "stele_store_stream", "", probe_stream, WORKS },
@@ -66,6 +70,9 @@ static const struct matrix_row {
     { "stele_types_close", "", probe_types, WORKS },
     { "stele_checkpoint_load", "", probe_checkpoint_load, WORKS },
     { "stele_checkpoint_save", "", probe_checkpoint_save, WRITES },
+    { "stele_store_checkpoints", "", probe_checkpoints, WORKS },
+    { "stele_checkpoints_next", "", probe_checkpoints, WORKS },
+    { "stele_checkpoints_close", "", probe_checkpoints, WORKS },
     { "stele_store_import", "", probe_import, WRITES },
     { "stele_exporter_line", "", probe_exporter, WORKS },
     { "stele_store_register_codec", "", probe_register_codec, WORKS },
@@ -93,9 +100,22 @@ static const struct matrix_row {
     { "stele_verify_next", "", probe_verify, WORKS },
     { "stele_verify_close", "", probe_verify, WORKS },
     { "stele_store_digest", "", probe_digest, WORKS },
+    { "stele_store_backup", "", probe_backup, WORKS },
     { "stele_store_lint", "", probe_lint, WORKS },
     { "stele_lint_next", "", probe_lint, WORKS },
     { "stele_lint_close", "", probe_lint, WORKS },
+    { "stele_store_archive", "", probe_archive, WRITES },
+    { "stele_store_restore", "", probe_restore, WRITES },
+    { "stele_store_tombstone", "", probe_tombstone, WRITES },
+    { "stele_store_delete", "", probe_delete, WRITES },
+    { "stele_store_attach", "", probe_attach, WORKS },
+    { "stele_store_detach", "", probe_attach, WORKS },
+    { "stele_store_archives", "", probe_archives, WORKS },
+    { "stele_archives_next", "", probe_archives, WORKS },
+    { "stele_archives_close", "", probe_archives, WORKS },
+    { "stele_store_resume", "", probe_resume, WRITES },
+    { "stele_store_shrink", "", probe_shrink, WRITES },
+    { "stele_store_scrub", "", probe_scrub, WRITES },
     { "stele_transaction_begin", "", probe_transaction, WRITES },
     { "stele_transaction_begin_wait", "", probe_begin_wait, WRITES },
     { "stele_transaction_commit", "", probe_commit, WRITES },
@@ -112,6 +132,12 @@ static const struct matrix_row {
     { "stele_transaction_types", "", probe_types_in, WRITES },
     { "stele_transaction_checkpoint_load", "", probe_checkpoint_load_in, WRITES },
     { "stele_transaction_checkpoint_save", "", probe_checkpoint_save_in, WRITES },
+    { "stele_transaction_checkpoints", "", probe_checkpoints_in, WRITES },
+    { "stele_transaction_archive", "", probe_archive_in, WRITES },
+    { "stele_transaction_restore", "", probe_restore_in, WRITES },
+    { "stele_transaction_tombstone", "", probe_tombstone_in, WRITES },
+    { "stele_transaction_delete", "", probe_delete_in, WRITES },
+    { "stele_transaction_archives", "", probe_archives_in, WRITES },
     { "stele_store_append", " around a transaction", probe_append_around, NEVER },
     { "stele_store_transfer", " around a transaction", probe_transfer_around, NEVER },
     { "stele_store_read", " around a transaction", probe_read_around, AROUND },
@@ -123,6 +149,9 @@ static const struct matrix_row {
     { "stele_append_typed", " around a transaction", probe_append_typed_around, NEVER },
     { "stele_record_decode", " around a transaction", probe_decode_around, WRITES },
     { "stele_store_lint", " around a transaction", probe_lint_around, AROUND },
+    { "stele_store_backup", " around a transaction", probe_backup_around, NEVER },
+    { "stele_store_archive", " around a transaction", probe_archive_around, NEVER },
+    { "stele_store_shrink", " around a transaction", probe_shrink_around, NEVER },
 };
 /* clang-format on */
 
@@ -150,7 +179,10 @@ static const char *const without_store[] = {
     "stele_tree_parse",        "stele_tree_print",        "stele_type_check",
     "stele_type_init",         "stele_type_clear",        "stele_type_allocate",
     "stele_type_release",      "stele_type_format",       "stele_type_json_schema",
-    "stele_type_selftest",     "stele_typed_event_init",
+    "stele_type_selftest",     "stele_typed_event_init",  "stele_backup_init",
+    "stele_recover_init",      "stele_recover_backup",    "stele_archive_init",
+    "stele_restore_init",      "stele_tombstone_init",    "stele_delete_init",
+    "stele_resume_init",       "stele_work_init",         "stele_verify_options_init",
 };
 
 #endif

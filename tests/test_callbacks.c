@@ -71,7 +71,7 @@ static stele_status try_verify(void)
 {
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    stele_status status = stele_verify_open(store, &verify);
+    stele_status status = stele_verify_open(store, NULL, &verify);
     while (status == STELE_OK)
         status = stele_verify_next(verify, &check);
     stele_verify_close(verify);
@@ -219,6 +219,53 @@ START_TEST(progress_of_a_wait_may_call_nothing)
 }
 END_TEST
 
+/* --- Progress of long work --- */
+
+static int work_that_calls(void *context, const stele_progress *progress)
+{
+    (void)context;
+    (void)progress;
+    try_all();
+    return 1;
+}
+
+static stele_status verify_as(const stele_work *work)
+{
+    stele_verify_options options = STELE_VERIFY_INIT;
+    stele_verify *verify = NULL;
+    const stele_check *check = NULL;
+    options.work = work;
+    stele_status status = stele_verify_open(store, &options, &verify);
+    while (status == STELE_OK)
+        status = stele_verify_next(verify, &check);
+    stele_verify_close(verify);
+    return status;
+}
+
+static stele_status back_up_as(const stele_work *work)
+{
+    stele_backup backup = STELE_BACKUP_INIT;
+    backup.path = test_path("backup.db");
+    backup.work = work;
+    return stele_store_backup(store, &backup, NULL);
+}
+
+static stele_status (*const long_works[])(const stele_work *work) = { verify_as, back_up_as };
+
+START_TEST(progress_of_work_may_call_nothing)
+{
+    stele_work work = STELE_WORK_INIT;
+    work.progress = work_that_calls;
+    open_in_file();
+    assert_status(append_one("account-1", STELE_ANY, "opened", NULL), STELE_OK);
+    assert_status(append_one("account-1", STELE_ANY, "closed", NULL), STELE_OK);
+
+    assert_status(long_works[_i](&work), STELE_CANCELLED);
+
+    expect_answers(nothing);
+}
+END_TEST
+
 /* --- The verdict --- */
 
 static void verdict_that_calls(void *context, const stele_verdict *verdict)
@@ -320,6 +367,8 @@ START_TEST(callbacks_of_an_atomic_import_may_only_read)
     expect_answers(expected);
 }
 END_TEST
+
+/* --- Copies --- */
 
 /* --- A function of the user's SQL --- */
 
@@ -465,6 +514,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup_stores, remove_stores);
     tcase_add_test(tests, clock_may_call_nothing);
     tcase_add_test(tests, progress_of_a_wait_may_call_nothing);
+    tcase_add_loop_test(tests, progress_of_work_may_call_nothing, 0, (int)COUNT_OF(long_works));
     tcase_add_test(tests, verdict_may_call_everything);
     tcase_add_loop_test(tests, import_callbacks_may_call_everything, 0, 3);
     tcase_add_loop_test(tests, callbacks_of_an_atomic_import_may_only_read, 1, 3);

@@ -9,8 +9,9 @@
 #include <stele/version.h>
 
 static const char *const verbs[] = {
-    "init",   "info",   "append", "read",   "tail",    "streams", "types",      "import",
-    "export", "verify", "lint",   "schema", "version", "help",    "completion",
+    "init",   "info",    "append",  "read",    "tail",      "streams", "types", "import",
+    "export", "verify",  "doctor",  "lint",    "schema",    "version", "help",  "completion",
+    "backup", "recover", "archive", "restore", "tombstone", "delete",  "scrub",
 };
 
 /* --- What is wrong, and what was meant --- */
@@ -153,7 +154,7 @@ START_TEST(a_missing_store_is_not_found_and_nothing_is_created)
         ARGUMENTS("info"),   ARGUMENTS("append", "s", "T"), ARGUMENTS("read", "s"),
         ARGUMENTS("tail"),   ARGUMENTS("tail", "-f"),       ARGUMENTS("streams"),
         ARGUMENTS("types"),  ARGUMENTS("import", "-"),      ARGUMENTS("export"),
-        ARGUMENTS("verify"),
+        ARGUMENTS("verify"), ARGUMENTS("backup", "copy"),
     };
     for (size_t i = 0; i < COUNT_OF(calls); i++) {
         const ran *result = run_tool(&(launch){ .arguments = calls[i] });
@@ -284,7 +285,7 @@ START_TEST(bash_completes_verbs_options_and_values)
         const char *words;
         const char *offered;
     } cases[] = {
-        { "stele re", "read\n" },
+        { "stele rea", "read\n" },
         { "stele -s x.db ver", "verify version\n" },
         { "stele -o j", "json jsonl\n" },
         { "stele streams --sort \"\"", "events name last\n" },
@@ -417,8 +418,9 @@ START_TEST(info_has_its_keys_in_the_order_that_scripts_rely_on)
     assert_code(result, 0);
     char keys[256] = "";
     list_keys(result->out, keys, sizeof(keys));
-    ck_assert_str_eq(keys, "v uuid epoch format head events streams types file_bytes wal_bytes "
-                           "durability guarantees sqlite version wal_reset");
+    ck_assert_str_eq(
+        keys, "v uuid epoch format head events streams types file_bytes wal_bytes "
+              "durability guarantees sqlite version wal_reset free_bytes unfinished archived kept");
     assert_has(result->out, "\"format\":1,\"head\":5,\"events\":5,\"streams\":3,\"types\":4,");
     assert_has(result->out, "\"durability\":\"full\",\"guarantees\":[\"durable\",");
     ck_assert_str_eq(STELE("info", "-o", "jsonl")->out, result->out);
@@ -430,7 +432,7 @@ START_TEST(info_is_key_and_value_a_line_in_plain_and_table)
     make_loans();
     const ran *plain = STELE("info");
     assert_code(plain, 0);
-    ck_assert_uint_eq(count_lines(plain->out), 13);
+    ck_assert_uint_eq(count_lines(plain->out), 17);
     assert_has(plain->out, "\nhead\t5\n");
     assert_has(plain->out, "\nsqlite.wal_reset\t");
     const ran *table = STELE("info", "-o", "table");

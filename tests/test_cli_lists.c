@@ -87,10 +87,10 @@ START_TEST(verify_lists_every_check_and_is_content_with_a_whole_store)
     assert_json(result->out);
     assert_has(result->out, "{\"v\":1,\"ok\":true,\"rows\":[{\"check\":\"");
     assert_has(result->out, "{\"check\":\"positions\",\"ok\":true,\"count\":5,\"failed\":0,"
-                            "\"first\":\"\"}");
+                            "\"first\":\"\",\"repaired\":false}");
     result = STELE("verify");
-    assert_has(result->out, "check\tok\tcount\tfailed\tfirst\n");
-    assert_has(result->out, "positions\ttrue\t5\t0\t\n");
+    assert_has(result->out, "check\tok\tcount\tfailed\tfirst\trepaired\n");
+    assert_has(result->out, "positions\ttrue\t5\t0\t\tfalse\n");
 }
 END_TEST
 

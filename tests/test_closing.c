@@ -110,7 +110,7 @@ static void open_everything(open_handles *handles)
     handles->cursor = open_read(&read);
     assert_status(stele_store_streams(store, NULL, &handles->streams), STELE_OK);
     assert_status(stele_store_types(store, &handles->types), STELE_OK);
-    assert_status(stele_verify_open(store, &handles->verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &handles->verify), STELE_OK);
     caller self = { .stream = "own-1" };
     assert_status(submit_one(&self, NULL, &handles->ticket), STELE_OK);
     handles->transaction = begin();

@@ -209,7 +209,7 @@ static void expect_sound(stele_store *target)
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
     stele_status status;
-    assert_status(stele_verify_open(target, &verify), STELE_OK);
+    assert_status(stele_verify_open(target, NULL, &verify), STELE_OK);
     while ((status = stele_verify_next(verify, &check)) == STELE_OK)
         ck_assert_msg(check->failures == 0, "%s: %s", check->name, check->offender);
     assert_status(status, STELE_DONE);

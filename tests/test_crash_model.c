@@ -363,6 +363,49 @@ START_TEST(synced_file_moved_over_another_is_the_old_or_the_new_one)
 }
 END_TEST
 
+static bool has_second_name(const image *made)
+{
+    const image_file *file = find_file(made, "b");
+    return file != NULL && file->size == 1000 && file->data[0] == 'o';
+}
+
+static bool has_any_second_name(const image *made)
+{
+    return find_file(made, "b") != NULL;
+}
+
+static bool has_both_names(const image *made)
+{
+    return has_second_name(made) && find_file(made, "a") != NULL;
+}
+
+static bool has_no_name(const image *made)
+{
+    return find_file(made, "a") == NULL && find_file(made, "b") == NULL;
+}
+
+START_TEST(second_name_of_a_synced_file_is_kept_or_dropped_by_itself)
+{
+    begin_recording();
+    int file = create("disk/a");
+    put(file, 'o', 1000, 0);
+    fsync(file);
+    close(file);
+    sync_folder("disk");
+    ck_assert_int_eq(link(test_path("disk/a"), test_path("disk/b")), 0);
+    ck_assert_int_eq(unlink(test_path("disk/a")), 0);
+    recording recorded = recorder_stop();
+
+    int named = count_images(&recorded, has_second_name);
+    ck_assert_int_gt(named, TRIES / 10);
+    ck_assert_int_lt(named, TRIES - TRIES / 10);
+    ck_assert_int_eq(count_images(&recorded, has_any_second_name), named);
+    ck_assert_int_gt(count_images(&recorded, has_both_names), TRIES / 40);
+    ck_assert_int_gt(count_images(&recorded, has_no_name), TRIES / 40);
+    recording_dispose(&recorded);
+}
+END_TEST
+
 static bool has_file_in_folder(const image *made)
 {
     return find_file(made, "shard/a") != NULL;
@@ -406,6 +449,7 @@ int main(void)
     tcase_add_test(tests, synced_bytes_stay_and_others_are_kept_dropped_torn_and_reordered);
     tcase_add_test(tests, name_is_durable_only_after_the_sync_of_its_folder);
     tcase_add_test(tests, synced_file_moved_over_another_is_the_old_or_the_new_one);
+    tcase_add_test(tests, second_name_of_a_synced_file_is_kept_or_dropped_by_itself);
     tcase_add_test(tests, file_in_a_new_folder_needs_both_folders_synced);
     return run_suite(suite);
 }

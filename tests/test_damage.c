@@ -351,6 +351,52 @@ START_TEST(index_entry_that_points_to_another_event_is_corrupt)
 }
 END_TEST
 
+/* The index leads to a row twice, in the place of another one. */
+START_TEST(stream_that_its_index_names_twice_is_corrupt)
+{
+    make_rich_file();
+    int64_t root = sql_number(store_path(), "SELECT rootpage FROM sqlite_schema"
+                                            " WHERE name = 'sqlite_autoindex_streams_1'");
+    file_copy file = load_file(store_path());
+    unsigned char *pointers = file.data + (root - 1) * 4096 + 8;
+    memcpy(pointers + 2, pointers, 2);
+    save_file(store_path(), file.data, file.size);
+    free(file.data);
+    open_in_file();
+    stele_streams *streams = NULL;
+    const stele_stream_info *info = NULL;
+
+    stele_status status = stele_store_streams(store, NULL, &streams);
+    while (status == STELE_OK)
+        status = stele_streams_next(streams, &info);
+
+    assert_status(status, STELE_CORRUPT);
+    assert_reason_has("'a-1'");
+    stele_streams_close(streams);
+}
+END_TEST
+
+/* A blob is behind every text: after it, it would come again, and again. */
+START_TEST(stream_whose_index_has_its_name_as_a_blob_is_corrupt)
+{
+    make_rich_file();
+    run_on_index("sqlite_autoindex_streams_1", "name, id",
+                 "UPDATE imposter SET name = CAST(name AS BLOB) WHERE name = 'c-1'");
+    open_in_file();
+    stele_streams *streams = NULL;
+    const stele_stream_info *info = NULL;
+    int count = 0;
+
+    stele_status status = stele_store_streams(store, NULL, &streams);
+    while (status == STELE_OK && (status = stele_streams_next(streams, &info)) == STELE_OK)
+        ck_assert_int_le(++count, 3);
+
+    assert_status(status, STELE_CORRUPT);
+    assert_reason_has("'c-1'");
+    stele_streams_close(streams);
+}
+END_TEST
+
 /* The index leads, between two versions of one stream, to a version of another: that row is whole,
  * and its version would fit. */
 START_TEST(index_that_leads_into_another_stream_is_corrupt)
@@ -430,6 +476,8 @@ int main(void)
                         (int)COUNT_OF(fact_damages));
     tcase_add_test(tests, version_lost_by_the_index_is_a_hole_in_its_stream);
     tcase_add_test(tests, index_entry_that_points_to_another_event_is_corrupt);
+    tcase_add_test(tests, stream_that_its_index_names_twice_is_corrupt);
+    tcase_add_test(tests, stream_whose_index_has_its_name_as_a_blob_is_corrupt);
     tcase_add_test(tests, index_that_leads_into_another_stream_is_corrupt);
     tcase_add_test(tests, deleted_row_is_a_hole_in_the_positions);
     tcase_add_test(tests, first_row_deleted_is_a_hole_too);

@@ -53,7 +53,7 @@ static void open_handles(void)
     held.cursor = open_read(&read);
     assert_status(stele_store_streams(store, NULL, &held.streams), STELE_OK);
     assert_status(stele_store_types(store, &held.types), STELE_OK);
-    assert_status(stele_verify_open(store, &held.verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &held.verify), STELE_OK);
     assert_status(submit_one(&self, NULL, &held.told), STELE_OK);
     assert_status(stele_ticket_wait(held.told, NULL, &verdict), STELE_OK);
     assert_status(decode_held(), STELE_UNKNOWN_TYPE);

@@ -111,7 +111,7 @@ static stele_status verify_everything(stele_store *own)
 {
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    stele_status status = stele_verify_open(own, &verify);
+    stele_status status = stele_verify_open(own, NULL, &verify);
     while (status == STELE_OK)
         status = stele_verify_next(verify, &check);
     stele_verify_close(verify);

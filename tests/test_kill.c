@@ -350,7 +350,7 @@ static void verify_store(void)
     const stele_check *check = NULL;
     stele_status status;
     open_in_file();
-    assert_status(stele_verify_open(store, &verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &verify), STELE_OK);
     while ((status = stele_verify_next(verify, &check)) == STELE_OK)
         ck_assert_msg(check->failures == 0, "%s: %s", check->name, check->offender);
     assert_status(status, STELE_DONE);

@@ -219,7 +219,7 @@ static stele_status probe_verify(void)
 {
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    stele_status status = stele_verify_open(store, &verify);
+    stele_status status = stele_verify_open(store, NULL, &verify);
     while (status == STELE_OK && (status = stele_verify_next(verify, &check)) == STELE_OK)
         if (check->failures > 0)
             status = STELE_CORRUPT;

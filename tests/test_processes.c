@@ -264,7 +264,7 @@ static int call_everything(void *context)
         stele_store_transfer(store, NULL, NULL),
         stele_store_import(store, &import, NULL),
         stele_store_digest(store, digest),
-        stele_verify_open(store, &verify),
+        stele_verify_open(store, NULL, &verify),
         stele_checkpoint_load(store, "reader", &checkpoint),
         stele_checkpoint_save(store, "reader", 0),
         stele_transaction_begin(store, &transaction),

@@ -101,7 +101,7 @@ static void add_types(void)
 
 static void add_verify(void)
 {
-    assert_status(stele_verify_open(store, &verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &verify), STELE_OK);
 }
 
 /* An event of 1,000 bytes, of which there is a copy. */

@@ -343,7 +343,7 @@ static void cut_file(const file_copy *whole, size_t size)
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
     uint64_t failures = 0;
-    assert_status(stele_verify_open(store, &verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &verify), STELE_OK);
     while ((status = stele_verify_next(verify, &check)) == STELE_OK)
         failures += check->failures;
     stele_verify_close(verify);

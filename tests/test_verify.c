@@ -8,10 +8,14 @@
 static const struct {
     const char *name;
     uint64_t count; /* Of make_rich_file(); 0 where it is not ours to say. */
+    bool nothing;   /* There is nothing of that in it. */
 } checks[] = {
-    { "sqlite", 0 },    { "schema", 0 },      { "meta", 0 },        { "epochs", 1 },
-    { "positions", 6 }, { "versions", 6 },    { "index", 6 },       { "checksums", 6 },
-    { "names", 7 },     { "idempotency", 1 }, { "checkpoints", 1 },
+    { "sqlite", 0, false },      { "schema", 0, false },    { "meta", 0, false },
+    { "epochs", 1, false },      { "positions", 6, false }, { "versions", 6, false },
+    { "index", 6, false },       { "checksums", 6, false }, { "names", 7, false },
+    { "idempotency", 1, false }, { "states", 0, false },    { "husks", 6, false },
+    { "archives", 0, true },     { "kept", 0, true },       { "checkpoints", 1, false },
+    { "anchor", 1, false },      { "backup", 0, true },
 };
 
 static size_t index_of(const char *name)
@@ -37,7 +41,7 @@ static findings run_checks(void)
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
     stele_status status;
-    assert_status(stele_verify_open(store, &verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &verify), STELE_OK);
     while ((status = stele_verify_next(verify, &check)) == STELE_OK) {
         size_t i = index_of(check->name);
         found.counts[i] += check->count;
@@ -69,7 +73,8 @@ START_TEST(good_store_passes_every_check_with_its_counts)
 
     ck_assert_uint_eq(found.failed, 0);
     for (size_t i = 0; i < COUNT_OF(checks); i++) {
-        ck_assert_msg(found.counts[i] > 0, "'%s' looked at nothing", checks[i].name);
+        ck_assert_msg((found.counts[i] > 0) != checks[i].nothing, "'%s' looked at %" PRIu64,
+                      checks[i].name, found.counts[i]);
         if (checks[i].count > 0)
             ck_assert_msg(found.counts[i] == checks[i].count, "'%s' looked at %" PRIu64,
                           checks[i].name, found.counts[i]);
@@ -142,7 +147,7 @@ START_TEST(writers_go_on_between_checks)
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
     stele_status status;
-    assert_status(stele_verify_open(store, &verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &verify), STELE_OK);
 
     while ((status = stele_verify_next(verify, &check)) == STELE_OK) {
         ck_assert_msg(check->failures == 0, "%s: %s", check->name, check->offender);
@@ -210,7 +215,7 @@ END_TEST
 START_TEST(every_failure_is_counted_and_the_first_is_named)
 {
     make_rich_file();
-    run_sql(store_path(), "UPDATE events SET checksum = 0 WHERE position IN (2, 4, 6)");
+    run_sql(store_path(), "UPDATE events SET checksum = 0 WHERE position IN (2, 4, 5)");
     open_in_file();
 
     findings found = run_checks();
@@ -249,6 +254,21 @@ START_TEST(index_entry_lost_at_the_tail_of_a_stream_is_found)
     ck_assert_uint_gt(found.failures[index_of("sqlite")], 0);
     ck_assert_uint_gt(found.failures[index_of("index")], 0);
     ck_assert_ptr_nonnull(strstr(found.offenders[index_of("index")], "position 5"));
+}
+END_TEST
+
+/* No gap tells of a missing end, and here no key and no checkpoint does. */
+START_TEST(lost_end_of_the_log_fails_by_the_anchor)
+{
+    make_rich_file();
+    run_sql(store_path(), "DELETE FROM events WHERE position > 4");
+    open_in_file();
+
+    findings found = run_checks();
+
+    ck_assert_uint_eq(found.failed, 1);
+    ck_assert_uint_eq(found.failures[index_of("anchor")], 1);
+    ck_assert_ptr_nonnull(strstr(found.offenders[index_of("anchor")], "position 6"));
 }
 END_TEST
 
@@ -346,14 +366,14 @@ START_TEST(missing_arguments_are_misuse)
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
     char digest[17];
-    assert_status(stele_verify_open(NULL, &verify), STELE_MISUSE);
-    assert_status(stele_verify_open(store, NULL), STELE_MISUSE);
+    assert_status(stele_verify_open(NULL, NULL, &verify), STELE_MISUSE);
+    assert_status(stele_verify_open(store, NULL, NULL), STELE_MISUSE);
     assert_status(stele_verify_next(NULL, &check), STELE_MISUSE);
     assert_status(stele_store_digest(NULL, digest), STELE_MISUSE);
     assert_status(stele_store_digest(store, NULL), STELE_MISUSE);
     stele_verify_close(NULL);
 
-    assert_status(stele_verify_open(store, &verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &verify), STELE_OK);
     assert_status(stele_verify_next(verify, NULL), STELE_MISUSE);
     stele_verify_close(verify);
 }
@@ -364,7 +384,7 @@ START_TEST(verification_of_a_closed_store_is_closed)
     open_in_memory();
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    assert_status(stele_verify_open(store, &verify), STELE_OK);
+    assert_status(stele_verify_open(store, NULL, &verify), STELE_OK);
     close_store();
 
     assert_status(stele_verify_next(verify, &check), STELE_CLOSED);
@@ -386,6 +406,7 @@ int main(void)
     tcase_add_loop_test(tests, damage_fails_its_check_and_is_named, 0, (int)COUNT_OF(damages));
     tcase_add_test(tests, every_failure_is_counted_and_the_first_is_named);
     tcase_add_test(tests, index_entry_lost_at_the_tail_of_a_stream_is_found);
+    tcase_add_test(tests, lost_end_of_the_log_fails_by_the_anchor);
     tcase_add_test(tests, tampered_schema_is_found_while_open);
     tcase_add_loop_test(tests, any_changed_row_changes_the_digest, 0, (int)COUNT_OF(row_changes));
     tcase_add_test(tests, equal_logs_have_equal_digests);

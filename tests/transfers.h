@@ -86,7 +86,7 @@ static inline bool verify_is_clean(stele_store *target)
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
     uint64_t failures = 0;
-    stele_status status = stele_verify_open(target, &verify);
+    stele_status status = stele_verify_open(target, NULL, &verify);
     while (status == STELE_OK && (status = stele_verify_next(verify, &check)) == STELE_OK)
         failures += check->failures;
     stele_verify_close(verify);

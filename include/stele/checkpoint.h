@@ -61,6 +61,40 @@ STELE_API stele_status stele_checkpoint_save(stele_store *store, const char *nam
 STELE_API stele_status stele_transaction_checkpoint_save(stele_transaction *transaction,
                                                          const char *name, int64_t position);
 
+/** A place in a list of them. Only lent by pointer. */
+typedef struct stele_checkpoint_info {
+    const char *name;
+    int64_t position;
+    int64_t saved_at; /**< Microseconds UTC. */
+    bool lost;        /**< Its epoch was left behind: stele_checkpoint_load() says STELE_EPOCH. */
+    int64_t shared;   /**< When lost: up to where it is of the current timeline too; else 0. */
+} stele_checkpoint_info;
+
+/** An open list of checkpoints, in the order of their names' bytes. Used by one thread at a time.
+ */
+typedef struct stele_checkpoints stele_checkpoints;
+
+/**
+ * List all checkpoints, as they are now. Close it with stele_checkpoints_close(), whenever.
+ *
+ * @return STELE_OK, STELE_MISUSE, STELE_BUSY, STELE_CORRUPT (naming the one that is damaged),
+ *         STELE_IO, STELE_NO_MEMORY, STELE_CLOSED.
+ */
+STELE_API stele_status stele_store_checkpoints(stele_store *store,
+                                               stele_checkpoints **checkpoints_out);
+
+/** stele_store_checkpoints() that sees the writes of `transaction`. */
+STELE_API stele_status stele_transaction_checkpoints(stele_transaction *transaction,
+                                                     stele_checkpoints **checkpoints_out);
+
+/** The next one, borrowed until the next call. @return STELE_OK, STELE_DONE, STELE_MISUSE,
+ * STELE_CLOSED. */
+STELE_API stele_status stele_checkpoints_next(stele_checkpoints *checkpoints,
+                                              const stele_checkpoint_info **info_out);
+
+/** Close `checkpoints`. NULL is allowed; never fails. */
+STELE_API void stele_checkpoints_close(stele_checkpoints *checkpoints);
+
 #ifdef __cplusplus
 }
 #endif

@@ -155,8 +155,9 @@ STELE_API stele_status stele_transaction_append_many(stele_transaction *transact
 
 /* --- Reading --- */
 
-/* Reads pass over events whose data was deleted or moved to an archive, so records with the first
- * two flags are not lent by any read of this version. */
+/* Reads of all events pass over those whose data was deleted or is in an archive that isn't
+ * attached (see stele_cursor_skipped()); a read of one stream ends there, so that what it lends has
+ * no gaps. So records with the first two flags are not lent by any read of this version. */
 
 /** The event's own data was deleted: `data` and `metadata` are gone for good. */
 #define STELE_RECORD_ERASED ((uint32_t)1)
@@ -184,6 +185,8 @@ typedef struct stele_record {
     size_t metadata_size;
     const char *idempotency_key; /**< Of the append that this event is the first of, when the read
                                       asked for keys; else NULL. */
+    int64_t stream_id; /**< The stream's number in this store: never used again, also when its name
+                            is. What events in `$stele` name streams by. */
 } stele_record;
 
 typedef enum stele_direction {
@@ -235,14 +238,16 @@ typedef struct stele_cursor stele_cursor;
  * ends; read again after stele_cursor_scanned() for more.
  *
  * Records are read in pages; no read transaction stays open between calls, so a slow reader holds
- * nothing up. A stream that was never written to reads as empty: STELE_DONE at once.
+ * nothing up. A stream that was never written to, or was deleted, reads as empty: STELE_DONE at
+ * once. A trimmed one begins at its first_version, whatever `from_version` says. What the first
+ * page meets is told by stele_cursor_next().
  *
  * @param read       NULL reads everything. Copied, strings too. At most 1,000 types; pages of at
  *                   most 100,000 records and 64 MiB.
  * @param cursor_out Receives the cursor; close it with stele_cursor_close().
  * @return STELE_OK, STELE_EPOCH (after_position is of another timeline), STELE_MISUSE,
- *         STELE_TOO_LARGE (too many types), STELE_BUSY, STELE_CORRUPT, STELE_IO, STELE_NO_MEMORY,
- *         STELE_CLOSED.
+ *         STELE_TOO_LARGE (too many types), STELE_BUSY, STELE_CANCELLED (by `wait`), STELE_CORRUPT,
+ *         STELE_IO, STELE_NO_MEMORY, STELE_CLOSED.
  */
 STELE_API stele_status stele_store_read(stele_store *store, const stele_read *read,
                                         stele_cursor **cursor_out);
@@ -274,13 +279,20 @@ STELE_API stele_status stele_transaction_read_missed(stele_transaction *transact
  *
  * What was read ahead before a failure is given first; the failure is then repeated by every later
  * call on the cursor. Damage to a row is STELE_CORRUPT with its position, never a wrong value; so
- * is a hole in the versions of a stream, or in the positions of an unfiltered read.
+ * is a hole in the versions of a stream, or in the positions of an unfiltered read, and what an
+ * attached archive ought to have and hasn't.
+ *
+ * Reading all events, each page shows the states of streams as they are then. Reading one, what
+ * became of it meanwhile ends the read: it is never short, and never mixed with a later stream of
+ * its name.
  *
  * @param record_out Receives a borrowed record, valid until the next call on this cursor; NULL
  *                   unless STELE_OK.
  * @return STELE_OK with a record, STELE_DONE after the last, or STELE_CORRUPT, STELE_NOT_FOUND
- *         (the stream was deleted meanwhile), STELE_ARCHIVED (its data was archived meanwhile),
- *         STELE_BUSY, STELE_IO, STELE_NO_MEMORY, STELE_MISUSE, STELE_CLOSED.
+ *         (the stream was deleted meanwhile, or trimmed beyond where the read is), STELE_ARCHIVED
+ *         (the stream's data is in an archive that isn't attached), STELE_BUSY, STELE_CANCELLED (by
+ *         `wait`), STELE_IO, STELE_NO_MEMORY, STELE_MISUSE, STELE_CLOSED (this store, an attached
+ *         archive that has the data, or the cursor's transaction is over).
  */
 STELE_API stele_status stele_cursor_next(stele_cursor *cursor, const stele_record **record_out);
 
@@ -289,6 +301,20 @@ STELE_API stele_status stele_cursor_next(stele_cursor *cursor, const stele_recor
  * or not: where to read on from. Reading forward only; 0 before the first record.
  */
 STELE_API int64_t stele_cursor_scanned(const stele_cursor *cursor);
+
+/** Husks that a read passed over. */
+typedef struct stele_skipped {
+    int64_t erased;      /**< Events that were deleted or trimmed. */
+    int64_t archived;    /**< Events whose data is in an archive that isn't attached. */
+    int64_t reserved[2]; /**< Zero. */
+} stele_skipped;
+
+/**
+ * How many husks `cursor` has passed over in the pages that it has read so far; after STELE_DONE,
+ * in all of its range. Of those that its filters let through: a deleted event has no category or
+ * prefix any more. 0 for NULL.
+ */
+STELE_API stele_skipped stele_cursor_skipped(const stele_cursor *cursor);
 
 /** Close `cursor`. NULL is allowed; never fails. Also after the store was closed. */
 STELE_API void stele_cursor_close(stele_cursor *cursor);
@@ -318,13 +344,18 @@ typedef struct stele_stream_info {
     const char *stream;
     int64_t version; /**< Of its last event. */
     stele_stream_state state;
-    const char *reason; /**< Of a tombstone; "" for none. */
+    const char *reason; /**< Of the tombstone or archiving; "" for none. */
     int64_t changed_at; /**< Of the state; 0 for never. */
     /* The rest is 0 unless statistics were asked for. */
     int64_t events;     /**< Readable ones. */
     int64_t first_time; /**< Of the first event: occurred_at, or else recorded_at. */
     int64_t last_time;  /**< Of the last one. */
     int64_t bytes;      /**< data + metadata. */
+    /* Always set. */
+    int64_t id;            /**< See stele_record.stream_id. */
+    int64_t first_version; /**< Of the first event that retention has left; 1 mostly. */
+    bool moved;            /**< Its payloads are in an archive: see stele_store_archives(). */
+    bool unfinished;       /**< It is just being moved there or brought back. */
 } stele_stream_info;
 
 /** Which streams to list. */

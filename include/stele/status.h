@@ -22,7 +22,7 @@ typedef enum stele_status {
     STELE_CONFLICT = -1,         /**< A stream is not at the expected version. Reload, retry. */
     STELE_BUSY = -2,             /**< Another writer held the file for too long. Retry as is. */
     STELE_NOT_FOUND = -3,        /**< No such file, stream or handle. */
-    STELE_ARCHIVED = -4,         /**< The stream is archived. Restore it first. */
+    STELE_ARCHIVED = -4,         /**< The stream is archived. Restore it; to read, attach. */
     STELE_TOMBSTONED = -5,       /**< The stream is closed for good. */
     STELE_KEY_REUSED = -6,       /**< The idempotency key came before with other content. */
     STELE_MISUSE = -7,           /**< An argument breaks the contract. Fix the caller. */
@@ -40,7 +40,7 @@ typedef enum stele_status {
     STELE_CANCELLED = -19,       /**< The caller's cancel or progress callback said so. */
     STELE_CLOSED = -20,          /**< The store was closed. */
     STELE_UNKNOWN_OUTCOME = -21, /**< Stored or not: repeat with the same key to find out. */
-    STELE_READ_ONLY = -22        /**< The store was opened for reading, or has lost events. */
+    STELE_READ_ONLY = -22        /**< Opened for reading, has lost events, or is a backup. */
 } stele_status;
 
 /** The fixed English sentence for `status`. Never NULL; never freed; any thread. */

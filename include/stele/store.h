@@ -86,12 +86,14 @@ typedef struct stele_options {
                            begins at the head that is left. */
     bool network_filesystem; /**< Open it there all the same: only safe for one process at a time
                                   on one host, if at all. */
+    bool no_resume;          /**< Leave unfinished archiving, restoring and deleting as it is; see
+                                  stele_store_resume(). */
 } stele_options;
 
 /* clang-format off */
 #define STELE_OPTIONS_INIT { sizeof(stele_options), 5000, 1024 * 1024, STELE_DURABILITY_FULL, \
     false, false, false, false, false, 8000, 16, NULL, NULL, 32000, 256, 4 * 1024 * 1024, 1024, \
-    16 * 1024 * 1024, 1000, false, false, false, false }
+    16 * 1024 * 1024, 1000, false, false, false, false, false }
 /* clang-format on */
 
 /** For `timeout_ms`: as long as the store's busy_timeout_ms says. */
@@ -129,7 +131,8 @@ STELE_API void stele_options_init(stele_options *options);
  *
  * `<path>-anchor` beside it says what must still be there. If that is lost (a lost WAL, an old
  * copy), the store opens for reading, and each write answers STELE_READ_ONLY and says what is
- * missing; opening with `accept_loss` begins a new epoch at the head that is left.
+ * missing; opening with `accept_loss` begins a new epoch at the head that is left. The same holds
+ * for a backup (stele/backup.h), whatever the anchor says.
  *
  * On failure `*store_out` is NULL and there is nothing to close.
  *
@@ -141,7 +144,7 @@ STELE_API void stele_options_init(stele_options *options);
  *         STELE_NOT_FOUND (no file, and must_exist or read_only; or no such folder),
  *         STELE_BUSY (another process kept the file locked),
  *         STELE_CORRUPT (damaged, not a stele file, its schema was tampered with, or the WAL beside
- *         it is another file's),
+ *         it is another file's, as any beside a backup is),
  *         STELE_UNSUPPORTED (a newer format, of the anchor too; an unmigrated file with no_migrate
  * or read_only; a folder that needs `immutable`; `immutable` beside a WAL), STELE_READ_ONLY (the
  * file, its folder or its disk may not be written to), STELE_FULL, STELE_IO, STELE_NO_MEMORY, or
@@ -251,7 +254,7 @@ typedef struct stele_store_info {
     char epoch[37];     /**< The identity of this unbroken timeline. */
     uint32_t format;
     int64_t head;         /**< The last position; 0 when empty. */
-    int64_t events;       /**< Readable ones outside `$` streams. */
+    int64_t events;       /**< Readable ones outside `$` streams, archives aside. */
     int64_t streams;      /**< That are not deleted, outside `$` streams. */
     int64_t types;        /**< Names of types that were ever stored. */
     int64_t file_bytes;   /**< The database alone, as its pages say. */
@@ -277,12 +280,17 @@ typedef struct stele_store_info {
     uint64_t gates;         /**< Times that new reads waited until the WAL was begun anew. */
     int64_t oldest_read_us; /**< How long the oldest read in progress has lasted; 0 for none. */
     uint64_t reserved[4];   /**< Zero. */
+    int64_t free_bytes;     /**< Of the file: pages that hold nothing; stele_store_shrink(). */
+    int64_t unfinished;     /**< Streams that are being moved, brought back or erased. */
+    int64_t archived;       /**< Events whose payloads are in archives. */
+    int64_t kept;           /**< Events of other stores that this one keeps as their archive. */
+    bool backup;            /**< It is a backup: nothing is written until it is recovered. */
 } stele_store_info;
 
 /* clang-format off */
 #define STELE_STORE_INFO_INIT { sizeof(stele_store_info), "", "", 0, 0, 0, 0, 0, 0, 0, 0, \
     STELE_DURABILITY_FULL, STELE_WAL_RESET_FIXED, false, false, false, false, false, 0, \
-    STELE_ANCHOR_NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
+    STELE_ANCHOR_NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 }, 0, 0, 0, 0, false }
 /* clang-format on */
 
 /**

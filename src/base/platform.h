@@ -42,6 +42,30 @@ stele_status stele__look_at_file(const char *path, stele__file_facts *facts_out)
  */
 stele_status stele__create_file(const char *path);
 
+/* Make the names in the folder of `path` (absolute) durable. OK, IO, ... */
+stele_status stele__sync_folder(const char *path);
+
+/* --- A file that is written under one name and then gets another --- */
+
+/*
+ * Create the empty file `path` (absolute) as stele__create_file() does, but not durably, and say
+ * whether that was done: something of that name may be there. OK, NOT_FOUND, READ_ONLY, FULL, IO.
+ */
+stele_status stele__claim_file(const char *path, bool *claimed_out);
+/* The first `size` bytes of the file at `path`, fewer when it is shorter. Opens and closes it, so
+ * not for one that SQLite has open in this process. OK or IO. */
+stele_status stele__file_peek(const char *path, void *bytes, size_t size, size_t *size_out);
+/*
+ * Give the file at `from` the name `to`, too, but never one that is taken. Where a file can't have
+ * two names it loses the first. Not durable before stele__sync_folder(). OK; MISUSE (taken);
+ * READ_ONLY, FULL, IO.
+ */
+stele_status stele__publish_file(const char *from, const char *to);
+/* Remove the name `path`. OK also when there is none; READ_ONLY, IO. */
+stele_status stele__remove_file(const char *path);
+/* The system's way to give a file another name; tests put one in its place that can't. */
+extern int (*stele__link_file)(const char *from, const char *to);
+
 /* The pages that the WAL at `path` holds since it last began anew, those of an open transaction
  * perhaps included; 0 when there is none. */
 uint32_t stele__wal_page_count(const char *path);

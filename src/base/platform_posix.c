@@ -75,8 +75,7 @@ stele_status stele__look_at_file(const char *path, stele__file_facts *facts_out)
     return STELE_OK;
 }
 
-/* Make the names in the folder of `path` durable. */
-static stele_status sync_folder(const char *path)
+stele_status stele__sync_folder(const char *path)
 {
     char *folder = stele__copy_text(path);
     if (folder == NULL)
@@ -113,7 +112,7 @@ stele_status stele__create_file(const char *path)
     if (fchmod(descriptor, 0600) != 0 || fsync(descriptor) != 0)
         status = fail_with_errno(errno, "create", path);
     close(descriptor);
-    return status == STELE_OK ? sync_folder(path) : status;
+    return status == STELE_OK ? stele__sync_folder(path) : status;
 }
 
 stele_status stele__create_beside(const char *path)

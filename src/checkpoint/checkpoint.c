@@ -2,79 +2,20 @@
 #include <stele/checkpoint.h>
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/bytes.h"
-#include "base/checksum.h"
 #include "base/failure.h"
-#include "base/platform.h"
 #include "checkpoint/checks.h"
+#include "checkpoint/row.h"
 #include "sqlite/statement.h"
 #include "store/store.h"
-
-/* The whole row; what belongs to owners and attempts stays empty until somebody leases it. */
-typedef struct checkpoint_row {
-    int64_t position;
-    const char *epoch;
-    int64_t saved_at;
-    const char *owner;
-    const char *boot;
-    int64_t lease_until;
-    int64_t generation;
-    int64_t attempt_position;
-    int64_t attempts;
-    const char *status;
-} checkpoint_row;
-
-static int64_t checksum_checkpoint(const char *name, const checkpoint_row *row)
-{
-    stele__digest digest;
-    stele__digest_init(&digest);
-    stele__digest_text(&digest, name);
-    stele__digest_number(&digest, row->position);
-    stele__digest_text(&digest, row->epoch);
-    stele__digest_number(&digest, row->saved_at);
-    stele__digest_text(&digest, row->owner);
-    stele__digest_text(&digest, row->boot);
-    stele__digest_number(&digest, row->lease_until);
-    stele__digest_number(&digest, row->generation);
-    stele__digest_number(&digest, row->attempt_position);
-    stele__digest_number(&digest, row->attempts);
-    stele__digest_text(&digest, row->status);
-    return (int64_t)stele__digest_end(&digest);
-}
-
-#define CHECKPOINT_COLUMNS                                                                         \
-    "position, epoch, saved_at, owner, boot, lease_until, generation, attempt_position, "          \
-    "attempts, "                                                                                   \
-    "status, checksum"
-
-/* The statement's row of CHECKPOINT_COLUMNS: OK, or CORRUPT. Texts are borrowed from it. */
-static stele_status read_checkpoint_row(stele__statement *statement, const char *name,
-                                        checkpoint_row *row_out)
-{
-    *row_out = (checkpoint_row){ .position = stele__column_number(statement, 0),
-                                 .epoch = stele__column_text(statement, 1),
-                                 .saved_at = stele__column_number(statement, 2),
-                                 .owner = stele__column_text(statement, 3),
-                                 .boot = stele__column_text(statement, 4),
-                                 .lease_until = stele__column_number(statement, 5),
-                                 .generation = stele__column_number(statement, 6),
-                                 .attempt_position = stele__column_number(statement, 7),
-                                 .attempts = stele__column_number(statement, 8),
-                                 .status = stele__column_text(statement, 9) };
-    if (checksum_checkpoint(name, row_out) != stele__column_number(statement, 10))
-        return stele__fail(STELE_CORRUPT, "the checkpoint '%s' is damaged", name);
-    return STELE_OK;
-}
 
 static stele_status begin_checkpoint_row(stele__connection *connection, const char *name,
                                          stele__statement **statement_out)
 {
     stele_status status = stele__statement_begin(
-        connection->database, "SELECT " CHECKPOINT_COLUMNS " FROM checkpoints WHERE name = ?1",
-        statement_out);
+        connection->database,
+        "SELECT " STELE__CHECKPOINT_COLUMNS " FROM checkpoints WHERE name = ?1", statement_out);
     if (status == STELE_OK)
         stele__bind_text(*statement_out, 1, name);
     return status;
@@ -88,20 +29,6 @@ static void bind_optional_text(stele__statement *statement, int parameter, const
         stele__bind_null(statement, parameter);
 }
 
-/* EPOCH beyond what its epoch shares with the current one; else `*shared_out` is 0. */
-static stele_status check_epoch(stele__connection *connection, const char *name,
-                                const checkpoint_row *row, int64_t *shared_out)
-{
-    char what[STELE_NAME_SIZE_MAX + sizeof("the checkpoint ''")];
-    snprintf(what, sizeof(what), "the checkpoint '%s'", name);
-    stele_status status =
-        stele__epoch_check(connection->database, what, row->epoch == NULL ? "" : row->epoch,
-                           row->position, shared_out);
-    if (status != STELE_EPOCH)
-        *shared_out = 0;
-    return status;
-}
-
 static stele_status load_checkpoint(stele__connection *connection, const char *name,
                                     stele_checkpoint *checkpoint_out)
 {
@@ -111,13 +38,13 @@ static stele_status load_checkpoint(stele__connection *connection, const char *n
         return status;
     status = stele__statement_step(statement);
     if (status == STELE_OK) {
-        checkpoint_row row;
-        status = read_checkpoint_row(statement, name, &row);
+        stele__checkpoint_row row;
+        status = stele__checkpoint_row_read(statement, name, &row);
         if (status == STELE_OK) {
             checkpoint_out->found = true;
             checkpoint_out->position = row.position;
             checkpoint_out->saved_at = row.saved_at;
-            status = check_epoch(connection, name, &row, &checkpoint_out->shared);
+            status = stele__checkpoint_row_judge(connection, name, &row, &checkpoint_out->shared);
         }
     }
     stele__statement_end(statement);
@@ -147,14 +74,14 @@ static stele_status check_position(stele__connection *connection, const char *na
 
 /* Write the whole row. Its texts may be borrowed from a statement that is still open. */
 static stele_status write_checkpoint(stele__connection *connection, const char *name,
-                                     const checkpoint_row *row)
+                                     const stele__checkpoint_row *row)
 {
     stele__statement *statement = NULL;
-    stele_status status =
-        stele__statement_begin(connection->database,
-                               "INSERT OR REPLACE INTO checkpoints(name, " CHECKPOINT_COLUMNS ")"
-                               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-                               &statement);
+    stele_status status = stele__statement_begin(
+        connection->database,
+        "INSERT OR REPLACE INTO checkpoints(name, " STELE__CHECKPOINT_COLUMNS ")"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        &statement);
     if (status != STELE_OK)
         return status;
     stele__connection_touch(connection);
@@ -169,7 +96,7 @@ static stele_status write_checkpoint(stele__connection *connection, const char *
     stele__bind_number(statement, 9, row->attempt_position);
     stele__bind_number(statement, 10, row->attempts);
     bind_optional_text(statement, 11, row->status);
-    stele__bind_number(statement, 12, checksum_checkpoint(name, row));
+    stele__bind_number(statement, 12, stele__checkpoint_row_checksum(name, row));
     return stele__statement_run(statement);
 }
 
@@ -177,7 +104,7 @@ static stele_status write_checkpoint(stele__connection *connection, const char *
 static stele_status save_checkpoint(const stele_store *store, stele__connection *connection,
                                     const char *name, int64_t position)
 {
-    checkpoint_row row = { 0 };
+    stele__checkpoint_row row = { 0 };
     stele__statement *statement = NULL;
     stele_status status = check_position(connection, name, position);
     if (status == STELE_OK)
@@ -186,8 +113,8 @@ static stele_status save_checkpoint(const stele_store *store, stele__connection 
         return status;
     status = stele__statement_step(statement);
     /* A damaged row is replaced whole: saving is how it is mended. */
-    if (status == STELE_OK && read_checkpoint_row(statement, name, &row) != STELE_OK)
-        row = (checkpoint_row){ 0 };
+    if (status == STELE_OK && stele__checkpoint_row_read(statement, name, &row) != STELE_OK)
+        row = (stele__checkpoint_row){ 0 };
     if (status >= 0) {
         row.position = position;
         row.epoch = store->epoch;
@@ -273,42 +200,40 @@ stele_status stele_transaction_checkpoint_save(stele_transaction *transaction, c
     return status;
 }
 
+static stele_status visit_checkpoint(stele__connection *connection, stele__statement *statement,
+                                     stele__walk *walk)
+{
+    const char *name = stele__column_text(statement, 11);
+    int64_t head = stele__column_number(statement, 12);
+    stele__checkpoint_row row;
+    walk->findings->count++;
+    stele_status whole = stele__checkpoint_row_read(statement, name == NULL ? "" : name, &row);
+    /* One of a timeline that was lost may well be beyond the head of this one. */
+    if (whole == STELE_OK && row.position > head
+        && stele__epoch_check(connection->database, name, row.epoch, row.position, NULL)
+               != STELE_EPOCH)
+        whole = stele__fail(STELE_CORRUPT,
+                            "the checkpoint '%s' is at %" PRId64 ", beyond the head, %" PRId64,
+                            name, row.position, head);
+    if (whole != STELE_OK)
+        stele__findings_add_error(walk->findings);
+    return stele__walk_note_text(walk, name);
+}
+
 static stele_status check_checkpoints(stele_store *store, stele__findings *findings)
 {
-    stele__connection *connection = NULL;
-    stele__statement *statement = NULL;
-    stele_status status = stele__read_begin(store, NULL, &connection);
-    if (status != STELE_OK)
-        return status;
-    status = stele__statement_begin(connection->database,
-                                    "SELECT " CHECKPOINT_COLUMNS
-                                    ", name, (SELECT coalesce(max(position), 0) FROM events)"
-                                    " FROM checkpoints ORDER BY name",
-                                    &statement);
-    while (status == STELE_OK && (status = stele__statement_step(statement)) == STELE_OK) {
-        const char *name = stele__column_text(statement, 11);
-        int64_t head = stele__column_number(statement, 12);
-        checkpoint_row row;
-        stele_status whole = read_checkpoint_row(statement, name == NULL ? "" : name, &row);
-        findings->count++;
-        /* One of a timeline that was lost may well be beyond the head of this one. */
-        if (whole == STELE_OK && row.position > head
-            && stele__epoch_check(connection->database, name, row.epoch, row.position, NULL)
-                   != STELE_EPOCH)
-            whole = stele__fail(STELE_CORRUPT,
-                                "the checkpoint '%s' is at %" PRId64 ", beyond the head, %" PRId64,
-                                name, row.position, head);
-        if (whole != STELE_OK)
-            stele__findings_add_error(findings);
-    }
-    stele__statement_end(statement);
-    stele__read_end(store, connection);
-    return status == STELE_DONE ? STELE_OK : status;
+    stele__walk walk = { .findings = findings, .by_text = true };
+    return stele__walk_rows(store,
+                            "SELECT " STELE__CHECKPOINT_COLUMNS
+                            ", name, (SELECT coalesce(max(position), 0) FROM events)"
+                            " FROM checkpoints WHERE name >= ?1 AND (name > ?1 OR ?2 = 0)"
+                            " ORDER BY name LIMIT ?3",
+                            visit_checkpoint, &walk);
 }
 
 const stele__check *stele__checkpoint_checks(size_t *count_out)
 {
-    static const stele__check checkpoint_checks[] = { { "checkpoints", check_checkpoints } };
+    static const stele__check checkpoint_checks[] = { { "checkpoints", check_checkpoints, NULL } };
     *count_out = 1;
     return checkpoint_checks;
 }

@@ -250,7 +250,7 @@ static stele_status list_stored(stele_lint *lint, const stele_wait *wait)
 
 /* Note that events of this type come by: the steps from there are reached, once each. */
 static void reach_step(const stele__registry *registry, const char *type, int64_t schema_version,
-                       const stele__step **reached, size_t *count)
+                       const stele__upcast_step **reached, size_t *count)
 {
     const stele__known *known = stele__known_resolve(registry, type, schema_version);
     if (known == NULL || known->step == NULL)
@@ -261,8 +261,8 @@ static void reach_step(const stele__registry *registry, const char *type, int64_
     reached[(*count)++] = known->step;
 }
 
-static bool is_step_reached(const stele__step *step, const stele__step *const *reached,
-                            size_t count)
+static bool is_step_reached(const stele__upcast_step *step,
+                            const stele__upcast_step *const *reached, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (reached[i] == step)
@@ -273,7 +273,8 @@ static bool is_step_reached(const stele__step *step, const stele__step *const *r
 static stele_status list_unused(stele_lint *lint, const stele__registry *registry)
 {
     size_t step_count = registry->steps.count;
-    const stele__step **reached = stele__allocate_array(step_count + 1, sizeof(stele__step *));
+    const stele__upcast_step **reached =
+        stele__allocate_array(step_count + 1, sizeof(stele__upcast_step *));
     if (reached == NULL)
         return refuse_lint_memory();
     size_t count = 0;
@@ -289,7 +290,7 @@ static stele_status list_unused(stele_lint *lint, const stele__registry *registr
 
     stele_status status = STELE_OK;
     for (size_t i = 0; i < step_count && status == STELE_OK; i++) {
-        const stele__step *step = registry->steps.items[i];
+        const stele__upcast_step *step = registry->steps.items[i];
         stele_lint_line line = { .kind = STELE_LINT_UNUSED,
                                  .type = step->type,
                                  .schema_version = step->schema_version,

@@ -268,7 +268,7 @@ stele_status stele_store_register_type(stele_store *store, const stele_type *typ
     return status;
 }
 
-static bool step_names(const stele__step *step, const char *name)
+static bool step_names(const stele__upcast_step *step, const char *name)
 {
     if (strcmp(step->type, name) == 0)
         return true;
@@ -354,7 +354,7 @@ stele_status stele_store_register_alias(stele_store *store, const char *alias, c
     return status;
 }
 
-stele_status stele__registry_add_step(stele__registry *registry, stele__step *step)
+stele_status stele__registry_add_step(stele__registry *registry, stele__upcast_step *step)
 {
     stele__known *known = NULL;
     stele_status status = reserve_item(&registry->steps);
@@ -382,7 +382,7 @@ static void forget_last_known(stele__registry *registry)
 
 void stele__registry_drop_step(stele__registry *registry)
 {
-    const stele__step *step = registry->steps.items[--registry->steps.count];
+    const stele__upcast_step *step = registry->steps.items[--registry->steps.count];
     stele__known *known = stele__known_find(registry, step->type, step->schema_version);
     known->step = NULL;
     if (known->type == NULL)

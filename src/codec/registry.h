@@ -29,7 +29,7 @@ typedef struct stele__output {
 } stele__output;
 
 /* An upcaster. */
-typedef struct stele__step {
+typedef struct stele__upcast_step {
     char *type;
     int64_t schema_version;
     stele__output *outputs;
@@ -39,7 +39,7 @@ typedef struct stele__step {
     void *context;
     uint32_t chain; /* the most steps from here on, this one counted */
     uint32_t mark;  /* of the last search that came by */
-} stele__step;
+} stele__upcast_step;
 
 /* A name and schema version that something is registered for. */
 typedef struct stele__known {
@@ -47,8 +47,8 @@ typedef struct stele__known {
     int64_t schema_version;
     const stele_type *type; /* NULL: none */
     stele__plan *plan;
-    stele__step *step; /* NULL: none */
-    char *alias;       /* not NULL: this stands for `alias_of`, and the rest is nothing */
+    stele__upcast_step *step; /* NULL: none */
+    char *alias;              /* not NULL: this stands for `alias_of`, and the rest is nothing */
     char *alias_of;
 } stele__known;
 
@@ -98,7 +98,7 @@ const stele__known *stele__known_table(const stele__registry *registry, const st
 bool stele__is_alias(const stele__registry *registry, const char *name);
 
 /* Take over `step`: MISUSE when there is one, NO_MEMORY; nothing has changed then. */
-stele_status stele__registry_add_step(stele__registry *registry, stele__step *step);
+stele_status stele__registry_add_step(stele__registry *registry, stele__upcast_step *step);
 /* Undo the last of these. */
 void stele__registry_drop_step(stele__registry *registry);
 
@@ -126,7 +126,7 @@ stele_status stele__codec_decode(const stele_codec *codec, const stele__plan *pl
 
 /* --- upcast.c --- */
 
-void stele__step_free(stele__step *step);
+void stele__step_free(stele__upcast_step *step);
 /* "'OrderPlaced' 2", in pieces: for formats. */
 #define STELE__TYPE_FORMAT "'%s' %" PRId64
 

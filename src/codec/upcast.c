@@ -17,7 +17,7 @@ void stele_upcaster_init(stele_upcaster *upcaster)
 
 /* --- Taking one over --- */
 
-void stele__step_free(stele__step *step)
+void stele__step_free(stele__upcast_step *step)
 {
     if (step == NULL)
         return;
@@ -66,7 +66,7 @@ static stele_status check_upcaster(const stele_upcaster *upcaster)
 }
 
 /* The outputs as declared, or the next version of the same type. */
-static bool copy_outputs(stele__step *step, const stele_upcaster *upcaster)
+static bool copy_outputs(stele__upcast_step *step, const stele_upcaster *upcaster)
 {
     stele_type_version next = { upcaster->type, upcaster->schema_version + 1 };
     const stele_type_version *outputs = upcaster->outputs == NULL ? &next : upcaster->outputs;
@@ -84,10 +84,10 @@ static bool copy_outputs(stele__step *step, const stele_upcaster *upcaster)
     return true;
 }
 
-static stele_status make_step(const stele_upcaster *upcaster, stele__step **step_out)
+static stele_status make_step(const stele_upcaster *upcaster, stele__upcast_step **step_out)
 {
     stele_status status = STELE_OK;
-    stele__step *step = stele__allocate_array(1, sizeof(*step));
+    stele__upcast_step *step = stele__allocate_array(1, sizeof(*step));
     *step_out = step;
     if (step != NULL)
         step->type = stele__copy_text(upcaster->type);
@@ -103,8 +103,8 @@ static stele_status make_step(const stele_upcaster *upcaster, stele__step **step
 
 /* --- What follows what --- */
 
-static stele__step *step_of_output(const stele__registry *registry, const stele__step *step,
-                                   size_t index)
+static stele__upcast_step *step_of_output(const stele__registry *registry,
+                                          const stele__upcast_step *step, size_t index)
 {
     const stele__known *known =
         stele__known_find(registry, step->outputs[index].type, step->outputs[index].schema_version);
@@ -115,18 +115,18 @@ static stele__step *step_of_output(const stele__registry *registry, const stele_
  * STELE_UPCAST_STEP_MAX, so a way is no longer either. */
 typedef struct upcast_way {
     struct {
-        stele__step *step;
+        stele__upcast_step *step;
         size_t next_output;
     } steps[STELE_UPCAST_STEP_MAX + 1];
     size_t size;
 } upcast_way;
 
-static stele_status refuse_cycle(const stele__step *step, const upcast_way *way)
+static stele_status refuse_cycle(const stele__upcast_step *step, const upcast_way *way)
 {
     char text[STELE__ERROR_SIZE];
     size_t size = 0;
     for (size_t i = 0; i <= way->size && size < sizeof(text); i++) {
-        const stele__step *at = i < way->size ? way->steps[i].step : step;
+        const stele__upcast_step *at = i < way->size ? way->steps[i].step : step;
         int more = snprintf(text + size, sizeof(text) - size, "%s%s %" PRId64, i == 0 ? "" : " -> ",
                             at->type, at->schema_version);
         size += more > 0 ? (size_t)more : 0;
@@ -134,13 +134,13 @@ static stele_status refuse_cycle(const stele__step *step, const upcast_way *way)
     return stele__fail(STELE_MISUSE, "upcasters in a cycle: %s", text);
 }
 
-static bool comes_back(const stele__step *step, const stele__output *output)
+static bool comes_back(const stele__upcast_step *step, const stele__output *output)
 {
     return output->schema_version == step->schema_version && strcmp(output->type, step->type) == 0;
 }
 
 /* Do the outputs of `step`, which is not registered yet, lead back to it? */
-static stele_status refuse_cycles(stele__registry *registry, stele__step *step)
+static stele_status refuse_cycles(stele__registry *registry, stele__upcast_step *step)
 {
     STELE__UNINITIALIZED upcast_way way;
     uint32_t mark = ++registry->mark;
@@ -148,7 +148,7 @@ static stele_status refuse_cycles(stele__registry *registry, stele__step *step)
     way.steps[0].step = step;
     way.steps[0].next_output = 0;
     while (way.size > 0) {
-        stele__step *at = way.steps[way.size - 1].step;
+        stele__upcast_step *at = way.steps[way.size - 1].step;
         size_t output = way.steps[way.size - 1].next_output++;
         if (output == at->output_count) {
             way.size--;
@@ -156,7 +156,7 @@ static stele_status refuse_cycles(stele__registry *registry, stele__step *step)
         }
         if (comes_back(step, &at->outputs[output]))
             return refuse_cycle(step, &way);
-        stele__step *next = step_of_output(registry, at, output);
+        stele__upcast_step *next = step_of_output(registry, at, output);
         if (next == NULL || next->mark == mark)
             continue;
         next->mark = mark;
@@ -167,11 +167,11 @@ static stele_status refuse_cycles(stele__registry *registry, stele__step *step)
 }
 
 /* The most steps from `step` on, by what is known of those that follow. */
-static uint32_t measure_chain(const stele__registry *registry, const stele__step *step)
+static uint32_t measure_chain(const stele__registry *registry, const stele__upcast_step *step)
 {
     uint32_t longest = 0;
     for (size_t i = 0; i < step->output_count; i++) {
-        const stele__step *next = step_of_output(registry, step, i);
+        const stele__upcast_step *next = step_of_output(registry, step, i);
         if (next != NULL && next->chain > longest)
             longest = next->chain;
     }
@@ -186,7 +186,7 @@ static uint32_t measure_chains(stele__registry *registry)
     for (bool changed = true; changed && longest <= STELE_UPCAST_STEP_MAX;) {
         changed = false;
         for (size_t i = 0; i < registry->steps.count; i++) {
-            stele__step *step = registry->steps.items[i];
+            stele__upcast_step *step = registry->steps.items[i];
             uint32_t chain = measure_chain(registry, step);
             changed |= chain != step->chain;
             step->chain = chain;
@@ -196,7 +196,7 @@ static uint32_t measure_chains(stele__registry *registry)
     return longest;
 }
 
-static stele_status check_step(stele__registry *registry, stele__step *step)
+static stele_status check_step(stele__registry *registry, stele__upcast_step *step)
 {
     const stele__known *known = stele__known_find(registry, step->type, step->schema_version);
     if (known != NULL && known->step != NULL)
@@ -210,7 +210,7 @@ static stele_status check_step(stele__registry *registry, stele__step *step)
     return refuse_cycles(registry, step);
 }
 
-static stele_status add_step(stele__registry *registry, stele__step *step)
+static stele_status add_step(stele__registry *registry, stele__upcast_step *step)
 {
     stele_status status = check_step(registry, step);
     if (status == STELE_OK)
@@ -219,7 +219,7 @@ static stele_status add_step(stele__registry *registry, stele__step *step)
         return status;
     stele__registry_drop_step(registry);
     for (size_t i = 0; i < registry->steps.count; i++)
-        ((stele__step *)registry->steps.items[i])->chain = 0;
+        ((stele__upcast_step *)registry->steps.items[i])->chain = 0;
     measure_chains(registry);
     return stele__fail(STELE_MISUSE,
                        "with the upcaster from " STELE__TYPE_FORMAT
@@ -230,7 +230,7 @@ static stele_status add_step(stele__registry *registry, stele__step *step)
 stele_status stele_store_register_upcaster(stele_store *store, const stele_upcaster *upcaster)
 {
     stele_upcaster taken = STELE_UPCASTER_INIT;
-    stele__step *step = NULL;
+    stele__upcast_step *step = NULL;
     stele__registry *registry = NULL;
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)

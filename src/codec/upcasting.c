@@ -19,7 +19,7 @@
 struct stele_upcast {
     stele_decoded *decoded;
     const stele__registry *registry;
-    const stele__step *step;
+    const stele__upcast_step *step;
     const stele__item *input;
     stele__item *first; /* of what was emitted */
     stele__item **last;
@@ -45,8 +45,8 @@ static stele_status repeat_refusal(const stele_upcast *upcast)
 }
 
 /* Which declared output is meant: by its name, by name and version, or because there is one. */
-static stele_status find_output(const stele__step *step, const char *type, int64_t schema_version,
-                                const stele__output **output_out)
+static stele_status find_output(const stele__upcast_step *step, const char *type,
+                                int64_t schema_version, const stele__output **output_out)
 {
     const stele__output *found = NULL;
     for (size_t i = 0; i < step->output_count; i++) {
@@ -247,7 +247,7 @@ static stele_status judge_upcast(const stele_upcast *upcast, stele_status answer
 
 static stele_status call_upcaster(stele_upcast *upcast, const stele_record *record)
 {
-    const stele__step *step = upcast->step;
+    const stele__upcast_step *step = upcast->step;
     const stele_part *part = &upcast->input->part;
     stele_upcast_input input = { .record = record,
                                  .type = step->type,

@@ -300,6 +300,7 @@ static void lend_entry(stele_cursor *cursor, const stele__page_entry *entry)
         .metadata = bytes + entry->metadata_at,
         .metadata_size = entry->metadata_size,
         .idempotency_key = entry->key_at == SIZE_MAX ? NULL : bytes + entry->key_at,
+        .stream_id = entry->stream_id,
     };
     cursor->scanned = cursor->of_stream ? entry->version : entry->position;
 }
@@ -348,6 +349,11 @@ stele_status stele_cursor_next(stele_cursor *cursor, const stele_record **record
 int64_t stele_cursor_scanned(const stele_cursor *cursor)
 {
     return cursor == NULL || cursor->read.direction == STELE_BACKWARD ? 0 : cursor->scanned;
+}
+
+stele_skipped stele_cursor_skipped(const stele_cursor *cursor)
+{
+    return cursor == NULL ? (stele_skipped){ 0 } : cursor->skipped;
 }
 
 void stele_cursor_close(stele_cursor *cursor)

@@ -2,7 +2,7 @@
 #ifndef STELE_EVENTSTORE_CURSOR_H
 #define STELE_EVENTSTORE_CURSOR_H
 
-#include "eventstore/eventstore.h"
+#include "eventstore/lifecycle.h"
 
 /* A record in the page, its bytes as offsets into the page's buffer, which may still move. */
 typedef struct stele__page_entry {
@@ -21,6 +21,7 @@ typedef struct stele__page_entry {
     size_t metadata_at;
     size_t metadata_size;
     size_t key_at; /* SIZE_MAX: none */
+    int64_t stream_id;
 } stele__page_entry;
 
 /*
@@ -44,7 +45,11 @@ struct stele_cursor {
     uint64_t left;        /* records that may still be given */
     uint64_t bytes_left;
     int64_t scanned;
-    stele_status ended; /* OK while records may follow; then the answer for ever */
+    stele_skipped skipped;
+    stele__through through; /* for the time of a page */
+    int64_t missed;         /* the position whose payload wasn't where its husk says */
+    int missed_count;       /* in how many pages one after the other */
+    stele_status ended;     /* OK while records may follow; then the answer for ever */
     char ended_text[STELE__ERROR_SIZE];
 
     stele__buffer bytes;

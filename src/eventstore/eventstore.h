@@ -20,7 +20,7 @@ typedef struct stele__stream {
     int64_t id;
     int64_t version; /* of its last event */
     int64_t state;
-    int64_t base_version; /* versions up to this one were before the file's time */
+    int64_t base_version; /* versions up to this one were trimmed */
 } stele__stream;
 
 typedef enum stele__name_table {
@@ -110,6 +110,12 @@ int64_t stele__row_checksum(const stele__row *row);
 /* Read the statement's row and verify it: OK, CORRUPT with the position, ... */
 stele_status stele__row_read(stele__connection *connection, stele__statement *statement,
                              stele__row *row_out);
+/* Likewise of a row that is kept for another store: `stream` is the number of kept_streams. */
+stele_status stele__kept_row_read(stele__connection *connection, stele__statement *statement,
+                                  stele__row *row_out);
+/* Bind its columns in the order of STELE__ROW_COLUMNS, from parameter 1. */
+void stele__row_bind(stele__statement *statement, const stele__row *row);
+/* A husk is stored without data and metadata, whatever the row points to. */
 stele_status stele__row_insert(stele__connection *connection, const stele__row *row);
 
 /* --- idempotency.c --- */
@@ -131,6 +137,9 @@ stele_status stele__key_insert(stele__connection *connection, const char *key,
                                const stele__key_row *row);
 /* The key of the append that begins at `position`, added to `buffer` with its NUL. */
 stele_status stele__key_at(stele__connection *connection, int64_t position, stele__buffer *buffer);
+/* Forget the content of the append that begins at `position`, and of a stream's empty appends. */
+stele_status stele__key_erase(stele__connection *connection, int64_t position);
+stele_status stele__keys_erase_empty(stele__connection *connection, int64_t stream);
 int64_t stele__key_checksum(const char *key, const stele__key_row *row);
 
 /* --- prepare.c: what can be judged before the write lock is taken --- */

@@ -110,3 +110,68 @@ stele_status stele__key_at(stele__connection *connection, int64_t position, stel
     stele__statement_end(statement);
     return status;
 }
+
+/* The row of `id` keeps nothing of what was appended. Its key stays. */
+static stele_status blank_key(stele__connection *connection, int64_t id)
+{
+    stele__buffer key = { 0 };
+    stele__key_row row = { 0 };
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        connection->database, "SELECT " KEY_COLUMNS ", key FROM idempotency WHERE id = ?1",
+        &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_number(statement, 1, id);
+    status = stele__statement_step(statement);
+    if (status == STELE_OK) {
+        const char *text = stele__column_text(statement, 6);
+        read_key_row(statement, &row);
+        text = text == NULL ? "" : text;
+        status = stele__buffer_add(&key, text, strlen(text) + 1);
+    }
+    stele__statement_end(statement);
+    if (status == STELE_OK)
+        status = stele__statement_begin(
+            connection->database,
+            "UPDATE idempotency SET digest = NULL, checksum = ?2 WHERE id = ?1", &statement);
+    if (status == STELE_OK) {
+        stele__connection_touch(connection);
+        row.erased = true;
+        row.digest = 0;
+        stele__bind_number(statement, 1, id);
+        stele__bind_number(statement, 2, stele__key_checksum(key.data, &row));
+        status = stele__statement_run(statement);
+    }
+    stele__buffer_dispose(&key);
+    return status == STELE_DONE ? STELE_OK : status; /* a missing one is for verification */
+}
+
+stele_status stele__key_erase(stele__connection *connection, int64_t position)
+{
+    return blank_key(connection, position);
+}
+
+stele_status stele__keys_erase_empty(stele__connection *connection, int64_t stream)
+{
+    int64_t below = 0;
+    stele_status status = STELE_OK;
+    while (status == STELE_OK) {
+        stele__statement *statement = NULL;
+        status = stele__statement_begin(connection->database,
+                                        "SELECT id FROM idempotency WHERE id < ?1 AND stream = ?2"
+                                        " ORDER BY id DESC LIMIT 1",
+                                        &statement);
+        if (status != STELE_OK)
+            return status;
+        stele__bind_number(statement, 1, below);
+        stele__bind_number(statement, 2, stream);
+        status = stele__statement_step(statement);
+        if (status == STELE_OK)
+            below = stele__column_number(statement, 0);
+        stele__statement_end(statement);
+        if (status == STELE_OK)
+            status = blank_key(connection, below);
+    }
+    return status == STELE_DONE ? STELE_OK : status;
+}

@@ -36,6 +36,10 @@ typedef struct name_cache {
     stele__log_end end;
     int64_t stream_id_next; /* 0: not known */
     unsigned evicted;       /* whose turn it is to make room */
+    /* Of a reader: as of which commit, and after how many deletions, ids are remembered. */
+    uint32_t data_version;
+    int64_t deletions;
+    bool knows_deletions;
     stream_slot *streams_by_name;
     name_slot *streams_by_id;
     name_slot by_name[STELE__NAME_TABLES][NAME_SLOTS];
@@ -99,6 +103,36 @@ static name_cache *cache_of(stele__connection *connection)
     return connection->slots[STELE__SLOT_EVENTSTORE].state;
 }
 
+/*
+ * A reader remembers names of streams by id for as long as it lives, while others commit. Only a
+ * deletion takes a name from an id, and each is counted in `meta`.
+ */
+static stele_status notice_deletions(stele__connection *connection, name_cache *cache)
+{
+    uint32_t data_version = stele__database_data_version(connection->database);
+    if (connection->remembers || (cache->knows_deletions && data_version == cache->data_version))
+        return STELE_OK;
+    int64_t deletions = 0;
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        connection->database, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'deletions'",
+        &statement);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_step(statement);
+    if (status == STELE_OK)
+        deletions = stele__column_number(statement, 0);
+    stele__statement_end(statement);
+    if (status < 0)
+        return status;
+    if (cache->knows_deletions && deletions != cache->deletions)
+        clear_name_slots(cache->streams_by_id, STREAM_SLOTS);
+    cache->data_version = data_version;
+    cache->deletions = deletions;
+    cache->knows_deletions = true;
+    return STELE_OK;
+}
+
 stele_status stele__names_begin(stele__connection *connection)
 {
     name_cache *cache = cache_of(connection);
@@ -123,7 +157,7 @@ stele_status stele__names_begin(stele__connection *connection)
         clear_name_cache(cache, true);
         cache->revision = connection->revision;
     }
-    return STELE_OK;
+    return notice_deletions(connection, cache);
 }
 
 /* Remembering is best effort: without memory, the next look-up asks the file again. */

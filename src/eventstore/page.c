@@ -66,6 +66,7 @@ static stele_status copy_row(stele_cursor *cursor, stele__connection *connection
         .data_size = row->data_size,
         .metadata_size = row->metadata_size,
         .key_at = SIZE_MAX,
+        .stream_id = row->stream,
     };
     entry->stream_at = put_bytes(bytes, row->stream_name, stream_size);
     entry->type_at = put_bytes(bytes, row->type_name, type_size);
@@ -81,18 +82,55 @@ static stele_status copy_row(stele_cursor *cursor, stele__connection *connection
     return status;
 }
 
-/* A row of the range: kept, passed over, or the end of the cursor. */
-static stele_status take_row(stele_cursor *cursor, stele__connection *connection,
-                             const stele__row *row, bool *enough_out)
+/* A husk: what it stands for comes from an attached archive, or it is passed over. Reading one
+ * stream, it is the end. */
+static stele_status pass_husk(stele_cursor *cursor, const stele__row *row)
 {
-    if (cursor->of_stream && (row->flags & STELE_RECORD_ERASED) != 0)
-        return stele__fail(STELE_NOT_FOUND, "stream '%s' was deleted", cursor->read.stream);
-    if (cursor->of_stream && (row->flags & STELE_RECORD_ARCHIVED) != 0)
-        return stele__fail(STELE_ARCHIVED, "the data of stream '%s' was archived",
-                           cursor->read.stream);
-    bool system = row->stream_name != NULL && row->stream_name[0] == '$';
-    if ((row->flags & STELE__RECORD_HUSK) != 0 || row->stream_name == NULL
-        || (system && !cursor->of_stream && !cursor->read.system))
+    bool erased = (row->flags & STELE_RECORD_ERASED) != 0 || row->stream_name == NULL;
+    if (!cursor->of_stream) {
+        cursor->skipped.erased += erased;
+        cursor->skipped.archived += !erased;
+        return STELE_OK;
+    }
+    if (erased)
+        return stele__fail(STELE_NOT_FOUND, "version %" PRId64 " of stream '%s' was erased",
+                           row->version, cursor->read.stream);
+    return stele__fail(STELE_ARCHIVED, "the data of stream '%s' was archived", cursor->read.stream);
+}
+
+/* How often a payload is looked for in a new read before it counts as lost. */
+#define MISSES_MAX 3
+
+/*
+ * What isn't in the archive may have been brought back, or deleted, since this read began: then the
+ * page ends before it, and the next read tells.
+ */
+static stele_status judge_miss(stele_cursor *cursor, const stele__row *row, bool *again_out)
+{
+    cursor->missed_count = cursor->missed == row->position ? cursor->missed_count + 1 : 1;
+    cursor->missed = row->position;
+    *again_out = cursor->missed_count < MISSES_MAX && cursor->transaction == NULL;
+    return *again_out
+               ? STELE_OK
+               : stele__fail_within(STELE_CORRUPT, "the archive of stream '%s'", row->stream_name);
+}
+
+/* A row of the range: kept, passed over, or the end of the cursor. `*again_out`: the page ends
+ * before it. */
+static stele_status take_row(stele_cursor *cursor, stele__connection *connection, stele__row *row,
+                             bool *enough_out, bool *again_out)
+{
+    if ((row->flags & STELE__RECORD_HUSK) == STELE_RECORD_ARCHIVED) {
+        stele_status found = stele__through_fetch(&cursor->through, cursor->store, connection, row);
+        if (found == STELE_NOT_FOUND)
+            return judge_miss(cursor, row, again_out);
+        if (found < 0)
+            return found;
+    }
+    if ((row->flags & STELE__RECORD_HUSK) != 0 || row->stream_name == NULL)
+        return pass_husk(cursor, row);
+    bool system = row->stream_name[0] == '$';
+    if (system && !cursor->of_stream && !cursor->read.system)
         return STELE_OK;
 
     uint64_t size = row->data_size + row->metadata_size;
@@ -143,6 +181,7 @@ static stele_status scan_range(stele_cursor *cursor, stele__connection *connecti
 {
     bool backward = cursor->read.direction == STELE_BACKWARD;
     bool enough = false;
+    bool again = false;
     int64_t row_count = 0;
     stele_status status = STELE_OK;
     while (!enough && (status = stele__statement_step(statement)) == STELE_OK) {
@@ -153,8 +192,8 @@ static stele_status scan_range(stele_cursor *cursor, stele__connection *connecti
         int64_t number = cursor->of_stream ? row.version : row.position;
         status = check_place(cursor, &row, number);
         if (status == STELE_OK)
-            status = take_row(cursor, connection, &row, &enough);
-        if (status != STELE_OK)
+            status = take_row(cursor, connection, &row, &enough, &again);
+        if (status != STELE_OK || again)
             return status;
         if (backward)
             cursor->highest = number - 1;
@@ -228,5 +267,6 @@ stele_status stele__cursor_fill(stele_cursor *cursor, stele__connection *connect
     stele__bind_number(statement, 2, highest);
     status = scan_range(cursor, connection, statement, lowest, highest);
     stele__statement_end(statement);
+    stele__through_end(&cursor->through);
     return status;
 }

@@ -64,10 +64,10 @@ static stele_status verify_row(const stele__row *row, stele__column_type data,
     return STELE_OK;
 }
 
-stele_status stele__row_read(stele__connection *connection, stele__statement *statement,
-                             stele__row *row_out)
+/* The columns alone: no names yet, and nothing verified. */
+static void read_row_columns(stele__statement *statement, stele__row *row, stele__column_type *data,
+                             stele__column_type *metadata)
 {
-    stele__row *row = row_out;
     row->position = stele__column_number(statement, 0);
     row->stream = stele__column_number(statement, 1);
     row->version = stele__column_number(statement, 2);
@@ -80,36 +80,61 @@ stele_status stele__row_read(stele__connection *connection, stele__statement *st
     row->flags = stele__column_number(statement, 8);
     row->payload_hash = stele__column_number(statement, 9);
     row->checksum = stele__column_number(statement, 10);
-    stele__column_type data = stele__column_type_of(statement, 11);
-    stele__column_type metadata = stele__column_type_of(statement, 12);
+    *data = stele__column_type_of(statement, 11);
+    *metadata = stele__column_type_of(statement, 12);
     row->data = stele__column_bytes(statement, 11, &row->data_size);
     row->metadata = stele__column_bytes(statement, 12, &row->metadata_size);
+}
 
-    stele_status status = stele__stream_name(connection, row->stream, &row->stream_name);
+stele_status stele__kept_row_read(stele__connection *connection, stele__statement *statement,
+                                  stele__row *row_out)
+{
+    stele__row *row = row_out;
+    stele__column_type data;
+    stele__column_type metadata;
+    read_row_columns(statement, row, &data, &metadata);
+    row->stream_name = NULL;
+    stele_status status = stele__name_of(connection, STELE__TYPES, row->type, &row->type_name);
+    if (status == STELE_OK)
+        status = stele__name_of(connection, STELE__CODECS, row->codec, &row->codec_name);
+    if (status == STELE_OK)
+        status = verify_row(row, data, metadata);
+    if (status != STELE_OK)
+        return stele__fail_within(status, "kept version %" PRId64, row->version);
+    return STELE_OK;
+}
+
+stele_status stele__row_read(stele__connection *connection, stele__statement *statement,
+                             stele__row *row_out)
+{
+    stele__row *row = row_out;
+    stele__column_type data;
+    stele__column_type metadata;
+    read_row_columns(statement, row, &data, &metadata);
+
+    /* What was erased is summed up without a name: there may be none any more. */
+    stele_status status = STELE_OK;
+    row->stream_name = NULL;
+    if ((row->flags & STELE_RECORD_ERASED) == 0)
+        status = stele__stream_name(connection, row->stream, &row->stream_name);
+    /* Its stream is being deleted: what the checksum was made of is gone, and so is the event. */
+    if (status == STELE_OK && row->stream_name == NULL && (row->flags & STELE_RECORD_ERASED) == 0) {
+        row->flags |= STELE_RECORD_ERASED;
+        row->type_name = "";
+        row->codec_name = "";
+        return STELE_OK;
+    }
     if (status == STELE_OK)
         status = stele__name_of(connection, STELE__TYPES, row->type, &row->type_name);
     if (status == STELE_OK)
         status = stele__name_of(connection, STELE__CODECS, row->codec, &row->codec_name);
     if (status != STELE_OK)
         return stele__fail_within(status, "position %" PRId64, row->position);
-    /* Its stream is being deleted: what the checksum was made of is gone, and so is the event. */
-    if (row->stream_name == NULL && (row->flags & STELE_RECORD_ERASED) == 0) {
-        row->flags |= STELE_RECORD_ERASED;
-        return STELE_OK;
-    }
     return verify_row(row, data, metadata);
 }
 
-stele_status stele__row_insert(stele__connection *connection, const stele__row *row)
+void stele__row_bind(stele__statement *statement, const stele__row *row)
 {
-    stele__statement *statement = NULL;
-    stele_status status =
-        stele__statement_begin(connection->database,
-                               "INSERT INTO events(" STELE__ROW_COLUMNS ")"
-                               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-                               &statement);
-    if (status != STELE_OK)
-        return status;
     stele__bind_number(statement, 1, row->position);
     stele__bind_number(statement, 2, row->stream);
     stele__bind_number(statement, 3, row->version);
@@ -124,13 +149,29 @@ stele_status stele__row_insert(stele__connection *connection, const stele__row *
     stele__bind_number(statement, 9, row->flags);
     stele__bind_number(statement, 10, row->payload_hash);
     stele__bind_number(statement, 11, row->checksum);
-    if (strcmp(row->codec_name, "json") == 0)
+    bool husk = (row->flags & STELE__RECORD_HUSK) != 0;
+    if (husk)
+        stele__bind_null(statement, 12);
+    else if (strcmp(row->codec_name, "json") == 0)
         stele__bind_text_bytes(statement, 12, row->data, row->data_size);
     else
         stele__bind_blob(statement, 12, row->data, row->data_size);
-    if (row->metadata_size > 0)
+    if (row->metadata_size > 0 && !husk)
         stele__bind_text_bytes(statement, 13, row->metadata, row->metadata_size);
     else
         stele__bind_null(statement, 13);
+}
+
+stele_status stele__row_insert(stele__connection *connection, const stele__row *row)
+{
+    stele__statement *statement = NULL;
+    stele_status status =
+        stele__statement_begin(connection->database,
+                               "INSERT INTO events(" STELE__ROW_COLUMNS ")"
+                               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                               &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__row_bind(statement, row);
     return stele__statement_run(statement);
 }

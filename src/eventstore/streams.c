@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "base/options.h"
-#include "eventstore/eventstore.h"
+#include "eventstore/lifecycle.h"
 
 /* Streams read ahead at once. */
 #define STREAMS_PAGE 256
@@ -47,7 +47,8 @@ static stele_status count_stream(stele__connection *connection, int64_t id, stel
         "SELECT count(*), sum(coalesce(length(CAST(data AS BLOB)), 0)"
         " + coalesce(length(CAST(metadata AS BLOB)), 0)),"
         " (SELECT coalesce(occurred_at, recorded_at) FROM events WHERE stream = ?1"
-        "  ORDER BY version LIMIT 1),"
+        "  AND version > (SELECT base_version FROM streams WHERE id = ?1) ORDER BY version LIMIT "
+        "1),"
         " (SELECT coalesce(occurred_at, recorded_at) FROM events WHERE stream = ?1"
         "  ORDER BY version DESC LIMIT 1)"
         " FROM events WHERE stream = ?1 AND flags & 3 = 0",
@@ -84,6 +85,31 @@ static stele_status find_version(stele__connection *connection, int64_t id, int6
     return status;
 }
 
+/* Whether the payloads are elsewhere, or on their way. */
+static stele_status find_whereabouts(stele__connection *connection, int64_t id,
+                                     stele_stream_info *info)
+{
+    stele__statement *statement = NULL;
+    stele_status status =
+        stele__statement_begin(connection->database,
+                               "SELECT EXISTS (SELECT 1 FROM archive_ranges WHERE stream = ?1),"
+                               " coalesce((SELECT work FROM unfinished WHERE stream = ?1), 0)",
+                               &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_number(statement, 1, id);
+    status = stele__statement_step(statement);
+    if (status == STELE_OK) {
+        int64_t work = stele__column_number(statement, 1);
+        info->unfinished = work != 0;
+        /* What is left to be dropped are copies: the payloads are here. */
+        info->moved = stele__column_number(statement, 0) != 0
+                      && info->state == STELE_STREAM_ARCHIVED && work != STELE__UNFINISHED_DROP;
+    }
+    stele__statement_end(statement);
+    return status;
+}
+
 static stele_status take_stream(stele_streams *streams, stele__connection *connection,
                                 stele__statement *statement)
 {
@@ -93,12 +119,17 @@ static stele_status take_stream(stele_streams *streams, stele__connection *conne
     int64_t base_version = stele__column_number(statement, 5);
     stream_entry *entry = &streams->entries[streams->entry_count];
     *entry = (stream_entry){ .info.state = (stele_stream_state)stele__column_number(statement, 2),
-                             .info.changed_at = stele__column_number(statement, 4) };
+                             .info.changed_at = stele__column_number(statement, 4),
+                             .info.id = id,
+                             .info.first_version = base_version + 1 };
     if (name == NULL
         || stele__stream_checksum(id, name, stele__column_number(statement, 2), reason,
                                   entry->info.changed_at, base_version)
                != stele__column_number(statement, 6))
         return stele__fail(STELE_CORRUPT, "the row %" PRId64 " of streams is damaged", id);
+    /* A damaged index may lead to a stream twice. */
+    if (streams->after.size > 0 && strcmp(name, (const char *)streams->after.data) <= 0)
+        return stele__fail(STELE_CORRUPT, "the names of streams are out of order at '%s'", name);
     streams->after.size = 0;
     stele_status status = stele__buffer_add(&streams->after, name, strlen(name) + 1);
     if (status != STELE_OK || (name[0] == '$' && !streams->read.system))
@@ -112,6 +143,8 @@ static stele_status take_stream(stele_streams *streams, stele__connection *conne
         status = stele__buffer_add(&streams->names, reason, strlen(reason) + 1);
     if (status == STELE_OK)
         status = find_version(connection, id, base_version, &entry->info.version);
+    if (status == STELE_OK)
+        status = find_whereabouts(connection, id, &entry->info);
     if (status == STELE_OK && streams->read.statistics)
         status = count_stream(connection, id, &entry->info);
     streams->entry_count += status == STELE_OK;
@@ -347,7 +380,7 @@ static stele_status check_stream_question(const char *stream, stele_stream_info 
 static stele_status answer_stream(stele_streams *streams, const char *stream,
                                   stele_stream_info *info_out)
 {
-    static _Thread_local char reason_lent[STELE_NAME_SIZE_MAX + 1];
+    static _Thread_local char reason_lent[STELE_REASON_SIZE_MAX + 1];
     const stele_stream_info *info = NULL;
     stele_status status = stele_streams_next(streams, &info);
     if (status == STELE_DONE)

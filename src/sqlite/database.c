@@ -473,6 +473,11 @@ bool stele__database_has_wal(stele__database *database)
     return wal;
 }
 
+void stele__database_leave_wal(stele__database *database)
+{
+    sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 uint32_t stele__database_data_version(stele__database *database)
 {
     uint32_t version = 0;

@@ -46,6 +46,7 @@ typedef struct stele__database {
     bool memory;
     struct stele__borrowed *borrowed; /* of a handle of the caller's; NULL: it is ours */
     struct stele__patience *patience; /* of what runs now; NULL: as long as it takes */
+    uint32_t page_size;               /* 0: not asked yet */
     stele_status stopped;             /* what ended it */
 } stele__database;
 
@@ -119,8 +120,15 @@ uint32_t stele__database_data_version(stele__database *database);
 stele_status stele__database_transfer(stele__database *database, uint32_t *pages_out,
                                       uint32_t *copied_out);
 
+/* Closing this connection leaves the WAL where it is, although it be the last one. */
+void stele__database_leave_wal(stele__database *database);
+
 /* Whether the file has one now, as this connection sees it. False when that can't be told. */
 bool stele__database_has_wal(stele__database *database);
+
+/* What was read of the file and its WAL on this connection: whole pages, those in its cache aside.
+ */
+uint64_t stele__database_bytes_read(stele__database *database);
 
 /* Whether this SQLite has the WAL-reset bug. */
 bool stele__sqlite_has_wal_reset_bug(void);

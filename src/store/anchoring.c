@@ -22,6 +22,16 @@
 #include "base/platform.h"
 #include "sqlite/statement.h"
 
+/* The checksum of a row that is a husk by now. Each change that makes husks is followed by an event
+ * of its own in the same commit, so that no anchor is ever written while the head is one: what it
+ * names was the event, and that it was there is all that can be asked. */
+#define HUSK_CHECKSUM INT64_MIN
+
+static bool is_same_event(int64_t found, int64_t named)
+{
+    return found == named || found == HUSK_CHECKSUM;
+}
+
 /* The last event up to a position; zeros for none. */
 static stele_status find_event(stele__database *database, int64_t through, int64_t *position_out,
                                int64_t *checksum_out)
@@ -31,7 +41,8 @@ static stele_status find_event(stele__database *database, int64_t through, int64
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
         database,
-        "SELECT position, checksum FROM events WHERE position <= ?1 ORDER BY position DESC LIMIT 1",
+        "SELECT position, checksum, flags & 3 FROM events WHERE position <= ?1"
+        " ORDER BY position DESC LIMIT 1",
         &statement);
     if (status != STELE_OK)
         return status;
@@ -39,7 +50,9 @@ static stele_status find_event(stele__database *database, int64_t through, int64
     status = stele__statement_step(statement);
     if (status == STELE_OK) {
         *position_out = stele__column_number(statement, 0);
-        *checksum_out = stele__column_number(statement, 1);
+        *checksum_out = stele__column_number(statement, 2) != 0
+                            ? HUSK_CHECKSUM
+                            : stele__column_number(statement, 1);
     }
     stele__statement_end(statement);
     return status == STELE_DONE ? STELE_OK : status;
@@ -82,7 +95,7 @@ static bool is_in_file_alone(const char *path, const stele__anchor_facts *facts)
             stele__sleep_us(20000);
         found = stele__database_open(path, &settings, &database) == STELE_OK
                 && find_event(database, facts->head, &position, &checksum) == STELE_OK
-                && position == facts->head && checksum == facts->head_checksum;
+                && position == facts->head && is_same_event(checksum, facts->head_checksum);
         stele__database_close(database);
     }
     return found;
@@ -198,7 +211,7 @@ static stele_status compare_log(stele__database *database, const stele__anchor_f
                  "events were lost: the anchor names position %" PRId64 ", the log ends at %" PRId64
                  "; %s",
                  facts->head, head, hint);
-    else if (checksum != facts->head_checksum)
+    else if (!is_same_event(checksum, facts->head_checksum))
         snprintf(lost, lost_size,
                  "events were lost: position %" PRId64
                  " is another event than the anchor names, and"
@@ -286,6 +299,8 @@ static stele_status note_missing(stele_store *store, stele__database *database, 
         return status;
     if (head == 0 && (!found || facts->head == 0))
         store->anchor_state = STELE_ANCHOR_GOOD;
+    else if (store->backup) /* which has none of its own, and is only read */
+        return STELE_OK;
     else if (found)
         stele__log(STELE_LOG_WARNING,
                    "'%s': the anchor is of another store, %s at position %" PRId64
@@ -337,7 +352,7 @@ static stele_status judge_found(stele_store *store, stele__database *database,
     if (status != STELE_OK)
         return status;
     if (store->lost[0] == '\0') {
-        if (!store->options.read_only)
+        if (store->anchor != NULL)
             forget_salts(store, facts);
         return STELE_OK;
     }
@@ -350,8 +365,10 @@ static stele_status judge_found(stele_store *store, stele__database *database,
 
 stele_status stele__anchoring_open(stele_store *store)
 {
-    bool reader = store->options.read_only;
-    stele__database *database = reader ? store->idle_readers->database : store->writer.database;
+    /* A backup gets no anchor: nothing is written there until it begins an epoch. */
+    bool reader = store->options.read_only || (store->backup && !store->options.accept_loss);
+    stele__database *database =
+        store->options.read_only ? store->idle_readers->database : store->writer.database;
     stele__anchor_facts facts;
     bool found = false;
     stele_status status = reader ? stele__anchor_read(store->path, &found, &facts)

@@ -17,7 +17,13 @@
 static const char count_events[] =
     "SELECT (SELECT count(*) FROM events) - coalesce((SELECT sum((SELECT count(*) FROM events e"
     " WHERE e.stream = s.id)) FROM streams s WHERE s.name IS NULL"
-    " OR (s.name >= '$' AND s.name < '%')), 0)";
+    " OR (s.name >= '$' AND s.name < '%')), 0)"
+    " - coalesce((SELECT sum(base_version) FROM streams WHERE name IS NOT NULL), 0)";
+
+/* Those of streams that are moved, or moving: none of them counts as readable here. */
+static const char count_archived[] =
+    "SELECT sum(r.last_version - r.first_version + 1) FROM archive_ranges r"
+    " JOIN streams s ON s.id = r.stream WHERE s.name IS NOT NULL AND s.state = 1";
 
 static const char count_streams[] =
     "SELECT count(*) FROM streams WHERE name IS NOT NULL AND NOT (name >= '$' AND name < '%')";
@@ -25,6 +31,7 @@ static const char count_streams[] =
 static stele_status count_log(stele__database *database, stele_store_info *info)
 {
     int64_t pages = 0;
+    int64_t free_pages = 0;
     int64_t page_size = 0;
     const struct {
         const char *sql;
@@ -36,11 +43,17 @@ static stele_status count_log(stele__database *database, stele_store_info *info)
         { "PRAGMA page_count", &pages },
         { "PRAGMA page_size", &page_size },
         { "SELECT count(*) FROM types", &info->types },
+        { "PRAGMA freelist_count", &free_pages },
+        { "SELECT count(*) FROM unfinished", &info->unfinished },
+        { count_archived, &info->archived },
+        { "SELECT count(*) FROM kept_events", &info->kept },
     };
     stele_status status = STELE_OK;
     for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]) && status == STELE_OK; i++)
         status = stele__database_number(database, questions[i].sql, questions[i].number);
+    info->events -= info->archived;
     info->file_bytes = pages * page_size;
+    info->free_bytes = free_pages * page_size;
     return status;
 }
 
@@ -152,6 +165,7 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
     info.guarantees = find_guarantees(store, wal);
     info.anchor = store->anchor_state;
     info.anchor_head = store->anchor_head;
+    info.backup = store->backup;
     stele__store_leave(store);
 
     if (status == STELE_OK) {

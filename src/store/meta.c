@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "base/platform.h"
 #include "sqlite/statement.h"
+#include "store/stamp.h"
 #include "store/store.h"
 
 /* How long closing waits for another process's writer. */
@@ -36,7 +37,7 @@ int64_t stele__meta_checksum(const char *key, const char *value)
     return (int64_t)stele__digest_end(&digest);
 }
 
-static stele_status write_meta(stele__database *database, const char *key, const char *value)
+stele_status stele__meta_write(stele__database *database, const char *key, const char *value)
 {
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
@@ -50,7 +51,7 @@ static stele_status write_meta(stele__database *database, const char *key, const
     return stele__statement_run(statement);
 }
 
-static stele_status delete_meta(stele__database *database, const char *key)
+stele_status stele__meta_delete(stele__database *database, const char *key)
 {
     stele__statement *statement = NULL;
     stele_status status =
@@ -75,11 +76,11 @@ stele_status stele__meta_fill(stele__database *database)
     snprintf(created_at, sizeof(created_at), "%" PRId64, stele__clock_now());
     stele_status status = stele__make_uuid(uuid);
     if (status == STELE_OK)
-        status = write_meta(database, "uuid", uuid);
+        status = stele__meta_write(database, "uuid", uuid);
     if (status == STELE_OK)
-        status = write_meta(database, "created_at", created_at);
+        status = stele__meta_write(database, "created_at", created_at);
     if (status == STELE_OK) /* positions begin here; a later format may drop a prefix */
-        status = write_meta(database, "first", "1");
+        status = stele__meta_write(database, "first", "1");
     if (status == STELE_OK)
         status = stele__epoch_begin(database, NULL);
     return status;
@@ -115,7 +116,8 @@ stele_status stele__meta_begin_epoch(stele__database *database, char epoch_out[3
     if (status != STELE_OK)
         return status;
     stele__bind_text(statement, 1, boot);
-    return stele__statement_run(statement);
+    status = stele__statement_run(statement);
+    return status == STELE_OK ? stele__stamp_remove(database) : status;
 }
 
 static stele_status read_uuid(stele__database *database, char uuid_out[37])
@@ -166,9 +168,9 @@ stele_status stele__meta_load(stele_store *store, stele__database *database)
         return stele__fail(STELE_UNSUPPORTED,
                            "the store was never opened for writing: its tables are there, but no"
                            " uuid");
-    if (status != STELE_OK)
-        return status;
-    return stele__epoch_current(database, store->epoch);
+    if (status == STELE_OK)
+        status = stele__epoch_current(database, store->epoch);
+    return status == STELE_OK ? stele__stamp_load(store, database) : status;
 }
 
 stele_status stele__meta_judge_marks(stele_store *store)
@@ -205,7 +207,8 @@ static stele_status change_durably(stele_store *store, stele__patience *patience
     if (status == STELE_OK)
         status = stele__file_lock(store, patience);
     if (status == STELE_OK)
-        status = value != NULL ? write_meta(database, key, value) : delete_meta(database, key);
+        status = value != NULL ? stele__meta_write(database, key, value)
+                               : stele__meta_delete(database, key);
     if (status == STELE_OK)
         status = stele__database_commit(database);
     stele__write_end_held(store);

@@ -11,6 +11,7 @@
 #include "store/anchoring.h"
 #include "store/group.h"
 #include "store/schema.h"
+#include "store/stamp.h"
 #include "store/store.h"
 
 #define EVENT_SIZE_LIMIT (64u * 1024 * 1024)
@@ -216,6 +217,18 @@ stele_status stele__store_settle_file(stele_store *store, stele__database *datab
     return status;
 }
 
+/* What is refused is not changed: closing its only connection would move the WAL into the file, and
+ * that may be another's. Keeps the error text. */
+static void leave_refused_wal(const stele_store *store, stele__database *database)
+{
+    char error[STELE__ERROR_SIZE];
+    int64_t size = 0;
+    stele__keep_error(error);
+    if (measure_beside(store->path, "-wal", &size) != STELE_OK || size > 0)
+        stele__database_leave_wal(database);
+    stele__restore_error(error);
+}
+
 static stele_status open_first_connection(stele_store *store, stele__database **database_out)
 {
     stele__database_options settings;
@@ -228,6 +241,8 @@ static stele_status open_first_connection(stele_store *store, stele__database **
         status = stele__store_settle_file(store, *database_out, &settings);
     if (status == STELE_OK)
         return STELE_OK;
+    if (opened && status == STELE_CORRUPT)
+        leave_refused_wal(store, *database_out);
     stele__database_close(*database_out);
     *database_out = NULL;
     status = stele__fail_within(status, "can't open '%s'", store->path);
@@ -312,6 +327,8 @@ stele_status stele__store_surround(stele_store *store)
         status = open_turnstile(store);
     if (status == STELE_OK && !store->memory && store->wrapped == NULL)
         status = stele__anchoring_open(store);
+    if (status == STELE_OK)
+        status = stele__stamp_judge(store);
     if (status == STELE_OK && !store->options.read_only && store->lost[0] == '\0')
         status = stele__meta_judge_marks(store);
     if (status == STELE_OK)
@@ -367,8 +384,8 @@ stele_status stele__store_make(const stele_options *options, stele_store **store
     return status;
 }
 
-stele_status stele_store_open(const char *path, const stele_options *options,
-                              stele_store **store_out)
+stele_status stele__store_open(const char *path, const stele_options *options,
+                               stele_store **store_out)
 {
     if (store_out == NULL)
         return stele__fail(STELE_MISUSE, "store_out is NULL");
@@ -405,7 +422,7 @@ stele_status stele_store_migrate(const char *path, const stele_options *options)
         return stele__fail(STELE_MISUSE, "migrating with %s",
                            taken.no_migrate ? "no_migrate" : "read_only");
     stele_store *store = NULL;
-    status = stele_store_open(path, &taken, &store);
+    status = stele__store_open(path, &taken, &store);
     stele_store_close(store);
     return status;
 }

@@ -148,15 +148,58 @@ static const struct schema_object {
       "  hint TEXT,\n"
       "  checksum INTEGER NOT NULL\n"
       ") STRICT" },
+    /* `move` names the moving of this range: the archive knows it by nothing else. */
     { "table", "archive_ranges",
       "CREATE TABLE archive_ranges(\n"
       "  stream INTEGER NOT NULL,\n"
       "  first_version INTEGER NOT NULL,\n"
       "  last_version INTEGER NOT NULL,\n"
       "  archive INTEGER NOT NULL,\n"
+      "  move TEXT NOT NULL,\n"
       "  checksum INTEGER NOT NULL,\n"
       "  PRIMARY KEY(stream, first_version)\n"
       ") STRICT, WITHOUT ROWID" },
+    /* Streams that are being moved, brought back or erased: what an open goes on with. */
+    { "table", "unfinished",
+      "CREATE TABLE unfinished(\n"
+      "  stream INTEGER PRIMARY KEY,\n"
+      "  work INTEGER NOT NULL,\n"
+      "  began_at INTEGER NOT NULL,\n"
+      "  checksum INTEGER NOT NULL\n"
+      ") STRICT" },
+    /* The other side: what this store keeps for others. */
+    { "table", "kept_streams",
+      "CREATE TABLE kept_streams(\n"
+      "  id INTEGER PRIMARY KEY,\n"
+      "  move TEXT NOT NULL UNIQUE,\n"
+      "  source TEXT NOT NULL,\n"
+      "  epoch TEXT NOT NULL,\n"
+      "  stream INTEGER NOT NULL,\n"
+      "  name TEXT NOT NULL,\n"
+      "  first_version INTEGER NOT NULL,\n"
+      "  last_version INTEGER NOT NULL,\n"
+      "  state INTEGER NOT NULL,\n"
+      "  kept_at INTEGER NOT NULL,\n"
+      "  checksum INTEGER NOT NULL\n"
+      ") STRICT" },
+    { "table", "kept_events",
+      "CREATE TABLE kept_events(\n"
+      "  id INTEGER PRIMARY KEY,\n"
+      "  kept_stream INTEGER NOT NULL,\n"
+      "  version INTEGER NOT NULL,\n"
+      "  position INTEGER NOT NULL,\n"
+      "  type INTEGER NOT NULL,\n"
+      "  schema_version INTEGER NOT NULL,\n"
+      "  codec INTEGER NOT NULL,\n"
+      "  recorded_at INTEGER NOT NULL,\n"
+      "  occurred_at INTEGER,\n"
+      "  flags INTEGER NOT NULL,\n"
+      "  payload_hash INTEGER NOT NULL,\n"
+      "  checksum INTEGER NOT NULL,\n"
+      "  data ANY NOT NULL,\n"
+      "  metadata ANY,\n"
+      "  UNIQUE(kept_stream, version)\n"
+      ") STRICT" },
     /* For people with a SQL shell; the library never reads through it. */
     { "view", "log",
       "CREATE VIEW log AS SELECT e.position, s.name AS stream, e.version, t.name AS type,\n"
@@ -171,7 +214,7 @@ static const struct schema_object {
 #define OBJECT_COUNT (sizeof(schema_objects) / sizeof(schema_objects[0]))
 
 /* As the array above, written out once for stele_schema_sql(). */
-static char schema_text[8192];
+static char schema_text[12288];
 
 static void write_schema_text(void)
 {

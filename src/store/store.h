@@ -56,6 +56,7 @@ typedef struct stele__connection {
 /* What an area keeps on a store. Handles may outlive the store, so it goes with the memory. */
 typedef enum stele__attachment_name {
     STELE__ATTACHMENT_CODECS,
+    STELE__ATTACHMENT_ARCHIVES,
     STELE__ATTACHMENT_COUNT
 } stele__attachment_name;
 
@@ -102,6 +103,7 @@ struct stele_store {
     struct stele_store *next_wrapped; /* see wrap.c */
     bool memory;
     bool foreign_objects;
+    bool backup; /* it bears the stamp of one */
 
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* a reader came back, or the last call left a closing store */
@@ -134,6 +136,7 @@ struct stele_store {
     atomic_bool writer_broken;   /* a commit's outcome is unknown: reopen and settle first */
     stele__turnstile *turnstile; /* NULL: no fair turns here */
     bool in_line;
+    bool durably; /* synchronous is FULL until the turn is passed on */
     stele__database *transferrer;
     uint32_t transfer_at_pages;
     stele__anchor *anchor; /* NULL: none is kept */
@@ -178,6 +181,9 @@ uintptr_t stele__thread_id(void);
  */
 stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
                                 stele__connection **connection_out);
+/* stele__write_begin() for a commit that must be durable whatever the store's durability. */
+stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wait,
+                                        stele__connection **connection_out);
 /* Everything or nothing; see stele__database_commit(). */
 stele_status stele__write_commit(stele_store *store);
 /* Roll back what was not committed, pass the turn on, move the WAL when it is long. */
@@ -250,6 +256,12 @@ void stele__transfer_if_wanted(stele_store *store, stele__patience *patience);
 /* The turn is held: transfer if it is due. */
 void stele__transfer_of_own_accord(stele_store *store);
 
+/* open.c, wrap.c. The public calls without what the areas above do at opening. */
+stele_status stele__store_open(const char *path, const stele_options *options,
+                               stele_store **store_out);
+stele_status stele__store_wrap(struct sqlite3 *handle, const stele_options *options,
+                               stele_store **store_out);
+
 /* open.c, for every way to open one. A store with `options` taken over and checked, and nothing
  * behind it yet; end it with release. MISUSE, NO_MEMORY. */
 stele_status stele__store_make(const stele_options *options, stele_store **store_out);
@@ -317,6 +329,9 @@ stele_status stele__epoch_check(stele__database *database, const char *what, con
 int64_t stele__meta_checksum(const char *key, const char *value);
 int64_t stele__epoch_checksum(int64_t id, const char *epoch, int64_t starts_after,
                               int64_t started_at);
+/* A row of `meta`, inside a transaction: written, or gone if it was there. */
+stele_status stele__meta_write(stele__database *database, const char *key, const char *value);
+stele_status stele__meta_delete(stele__database *database, const char *key);
 /* One durable commit of our own: what an earlier one of unknown outcome left is now there or gone
  * for good. */
 stele_status stele__meta_settle(stele_store *store, stele__patience *patience);

@@ -134,8 +134,8 @@ static stele_status borrow_handle(stele_store *store, struct sqlite3 *handle)
     return status;
 }
 
-stele_status stele_store_wrap(struct sqlite3 *handle, const stele_options *options,
-                              stele_store **store_out)
+stele_status stele__store_wrap(struct sqlite3 *handle, const stele_options *options,
+                               stele_store **store_out)
 {
     if (store_out == NULL)
         return stele__fail(STELE_MISUSE, "store_out is NULL");

@@ -97,22 +97,67 @@ stele_status stele__write_check(const stele_store *store)
     return STELE_OK;
 }
 
+/* Should that fail, commits go on being durable: no harm but to their speed. */
+static void end_durably(stele_store *store)
+{
+    if (!store->durably)
+        return;
+    char error[STELE__ERROR_SIZE];
+    stele__keep_error(error);
+    store->durably = false;
+    if (store->writer.database != NULL)
+        stele__database_sync(store->writer.database, STELE_DURABILITY_RELAXED);
+    stele__restore_error(error);
+}
+
+/* The turn of a store that may be written to, and how long its owner waits for what comes next. */
+static stele_status take_writer(stele_store *store, const stele_wait *wait,
+                                stele__patience *patience)
+{
+    stele_status status =
+        stele__patience_begin(patience, wait, store->options.busy_timeout_ms, &store->closing);
+    if (status == STELE_OK)
+        status = stele__write_check(store);
+    return status == STELE_OK ? stele__turn_take(store, patience) : status;
+}
+
 stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
                                 stele__connection **connection_out)
 {
     *connection_out = NULL;
     stele__patience patience;
-    stele_status status =
-        stele__patience_begin(&patience, wait, store->options.busy_timeout_ms, &store->closing);
-    if (status == STELE_OK)
-        status = stele__write_check(store);
-    if (status == STELE_OK)
-        status = stele__turn_take(store, &patience);
+    stele_status status = take_writer(store, wait, &patience);
     if (status != STELE_OK)
         return status;
     status = stele__write_begin_held(store, &patience, connection_out);
     if (status != STELE_OK)
         stele__turn_pass(store);
+    return status;
+}
+
+stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wait,
+                                        stele__connection **connection_out)
+{
+    *connection_out = NULL;
+    stele__patience patience;
+    stele_status status = take_writer(store, wait, &patience);
+    if (status != STELE_OK)
+        return status;
+    if (store->options.durability == STELE_DURABILITY_RELAXED) {
+        /* First what sets `synchronous` by itself. */
+        status = stele__write_mend(store, &patience);
+        if (status == STELE_OK)
+            status = stele__meta_mark_dirty(store, &patience);
+        if (status == STELE_OK)
+            status = stele__database_sync(store->writer.database, STELE_DURABILITY_FULL);
+        store->durably = status == STELE_OK;
+    }
+    if (status == STELE_OK)
+        status = stele__write_begin_held(store, &patience, connection_out);
+    if (status != STELE_OK) {
+        end_durably(store);
+        stele__turn_pass(store);
+    }
     return status;
 }
 
@@ -170,6 +215,7 @@ void stele__write_end_held(stele_store *store)
 void stele__write_end(stele_store *store)
 {
     stele__write_end_held(store);
+    end_durably(store);
     stele__turn_pass(store);
     stele__transfer_if_wanted(store, NULL);
 }

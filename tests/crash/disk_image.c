@@ -146,7 +146,8 @@ static void table_apply(name_table *table, const operation *done)
 {
     if (done->kind == OPERATION_REMOVE || done->kind == OPERATION_MOVE)
         table_remove(table, done->kind == OPERATION_MOVE ? done->old_name : done->name);
-    if (done->kind == OPERATION_CREATE || done->kind == OPERATION_MOVE)
+    if (done->kind == OPERATION_CREATE || done->kind == OPERATION_MOVE
+        || done->kind == OPERATION_LINK)
         table_set(table, done->name, done->file);
 }
 
@@ -227,6 +228,7 @@ void disk_advance(disk *state, size_t operation_count)
         switch (done->kind) {
         case OPERATION_CREATE: state->folders[done->file] = done->folder; /* fall through */
         case OPERATION_REMOVE:
+        case OPERATION_LINK:
         case OPERATION_MOVE: pending_add(&state->name_changes, state->done); break;
         case OPERATION_WRITE:
         case OPERATION_TRUNCATE: pending_add(&state->writes[done->file], state->done); break;

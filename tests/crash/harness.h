@@ -24,6 +24,15 @@ typedef struct crash_workload {
     /** Work on the store at run->path; the recorder listens. Opens and closes it by itself. */
     void (*work)(crash_run *run);
     oracle_check check; /* may be NULL; its context is the crash_run */
+    /** Judges in place of the oracle what is left in `folder`: for work that the history doesn't
+     * know. NULL: the oracle judges. `folder` is the recorded one again in every other image. */
+    verdict (*judge)(crash_run *run, const char *folder, size_t cut, bool thorough);
+    /** With `judge` and `cut_twice`: recover what is left at run->path, and begin run->known anew
+     * with that. False when it can't be. */
+    bool (*rebase)(crash_run *run);
+    /** Frees run->known. May be NULL. */
+    void (*dispose)(crash_run *run);
+    bool plain_sqlite; /* no store is at work, so there is no anchor */
     stele_durability durability;
     /** The recovered store is worked on again, and that work is cut, too. */
     bool cut_twice;
@@ -43,6 +52,8 @@ struct crash_run {
     const char *path; /* of the store */
     unsigned life;    /* 1, or 2 after the first cut */
     int64_t next_event;
+    size_t cut;  /* while an image is judged: where */
+    void *known; /* what `judge` goes by */
 };
 
 typedef struct crash_report {
@@ -50,10 +61,12 @@ typedef struct crash_report {
     size_t operations; /* recorded */
     size_t wal_starts; /* of these, how often a WAL began anew */
     size_t cuts;
-    size_t lossy_cuts;  /* that lost acknowledged events */
-    int64_t lost;       /* these events */
-    size_t broken_cuts; /* that left what may never be */
-    size_t kept_cuts;   /* that kept events nobody had been told of */
+    size_t lossy_cuts;   /* that lost acknowledged events */
+    int64_t lost;        /* these events */
+    size_t broken_cuts;  /* that left what may never be */
+    size_t kept_cuts;    /* that kept events nobody had been told of */
+    int64_t doubled;     /* events found in two places */
+    size_t resumed_cuts; /* in which unfinished work was found */
     char first_loss[1024];
     char first_break[1024];
 } crash_report;
@@ -61,8 +74,10 @@ typedef struct crash_report {
 /** Cut `workload` as often as the effort asks, and print what came of it. */
 crash_report crash_test(const crash_workload *workload);
 
-/** Run `workload` once with `seed`. The caller disposes of the recording and of run->past. */
+/** Run `workload` once with `seed`. The caller disposes of the recording and the run. */
 recording crash_record(const crash_workload *workload, uint64_t seed, crash_run *run_out);
+
+void crash_run_dispose(crash_run *run);
 
 /** Nothing lost (with full durability), nothing broken. Ends the test otherwise. */
 void crash_expect_whole(const crash_workload *workload);

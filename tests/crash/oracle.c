@@ -32,7 +32,7 @@ void verdict_break(verdict *found, const char *format, ...)
     va_end(arguments);
 }
 
-static void break_with_status(verdict *found, const char *doing, stele_status status)
+void verdict_break_status(verdict *found, const char *doing, stele_status status)
 {
     verdict_break(found, "%s: %s: %s", doing, stele_status_name(status),
                   status < 0 ? stele_error_text() : "");
@@ -126,11 +126,11 @@ static int64_t read_log(const history *past, stele_store *store, verdict *found)
     }
     stele_cursor_close(cursor);
     if (status != STELE_DONE)
-        break_with_status(found, "reading", status);
+        verdict_break_status(found, "reading", status);
     int64_t told = -1;
     status = stele_store_head(store, &told);
     if (status != STELE_OK)
-        break_with_status(found, "asking for the head", status);
+        verdict_break_status(found, "asking for the head", status);
     else if (told != head)
         verdict_break(found, "the head is %" PRId64 ", the last event %" PRId64, told, head);
     return head;
@@ -162,7 +162,7 @@ static void judge_epoch(const history *past, const expectation *expected, stele_
     stele_store_info info = STELE_STORE_INFO_INIT;
     stele_status status = stele_store_describe(store, &info);
     if (status != STELE_OK) {
-        break_with_status(found, "describing", status);
+        verdict_break_status(found, "describing", status);
         return;
     }
     if (!expected->epoch_known)
@@ -174,17 +174,17 @@ static void judge_epoch(const history *past, const expectation *expected, stele_
         verdict_break(found, "the epoch is a new one, although nothing may be gone");
 }
 
-static void verify_all(stele_store *store, const char *when, verdict *found)
+void verdict_verify(verdict *found, stele_store *store, const char *when)
 {
     stele_verify *verify = NULL;
     const stele_check *check = NULL;
-    stele_status status = stele_verify_open(store, &verify);
+    stele_status status = stele_verify_open(store, NULL, &verify);
     while (status == STELE_OK && (status = stele_verify_next(verify, &check)) == STELE_OK)
         if (check->failures > 0)
             verdict_break(found, "%s: check '%s' failed: %s", when, check->name, check->offender);
     stele_verify_close(verify);
     if (status != STELE_DONE)
-        break_with_status(found, "verifying", status);
+        verdict_break_status(found, "verifying", status);
 }
 
 /* --- Going on --- */
@@ -221,7 +221,7 @@ static void retry(const history *past, stele_store *store, int64_t position, int
     bool stored = position <= *head;
     int64_t first = stored ? position : *head + 1;
     if (status != STELE_OK)
-        break_with_status(found, "retrying", status);
+        verdict_break_status(found, "retrying", status);
     else if (appended.duplicate != stored || appended.first_position != first
              || appended.last_position != first + (int64_t)size - 1)
         verdict_break(found,
@@ -270,7 +270,7 @@ static void append_new(const history *past, stele_store *store, int64_t log_end,
     stele_appended appended = { 0 };
     stele_status status = stele_store_append(store, &append, &appended);
     if (status != STELE_OK)
-        break_with_status(found, "appending after the cut", status);
+        verdict_break_status(found, "appending after the cut", status);
     else if (appended.last_position != *head + 1)
         verdict_break(found, "the append after the cut is at %" PRId64 ", the head was %" PRId64,
                       appended.last_position, *head);
@@ -308,7 +308,7 @@ static stele_store *open_again(const oracle *judge, const char *path, verdict *f
     stele_store *store = NULL;
     stele_status status = stele_store_open(path, &options, &store);
     if (status != STELE_OK)
-        break_with_status(found, "opening", status);
+        verdict_break_status(found, "opening", status);
     return store;
 }
 
@@ -327,7 +327,7 @@ verdict oracle_judge(const oracle *judge, const char *path, size_t cut, unsigned
     judge_head(judge->past, &expected, log_end, &found);
     if (!found.broken && (judge->durability == STELE_DURABILITY_RELAXED || found.lost == 0))
         judge_epoch(judge->past, &expected, store, &found);
-    verify_all(store, "after the cut", &found);
+    verdict_verify(&found, store, "after the cut");
     if (!found.broken && judge->check != NULL)
         judge->check(judge->context, store, log_end, &found);
     if (!found.broken)
@@ -341,7 +341,7 @@ verdict oracle_judge(const oracle *judge, const char *path, size_t cut, unsigned
     ask_sqlite(path, head, &found);
     store = open_again(judge, path, &found);
     if (store != NULL)
-        verify_all(store, "opened again", &found);
+        verdict_verify(&found, store, "opened again");
     stele_store_close(store);
     return found;
 }

@@ -9,14 +9,22 @@
 
 /** What came of one image. */
 typedef struct verdict {
-    int64_t lost; /* acknowledged events that are gone; a failure with full durability only */
-    int64_t kept; /* events that are there although nobody was told so before the cut */
-    bool broken;  /* something that may never be */
+    int64_t lost;    /* acknowledged events that are gone; a failure with full durability only */
+    int64_t kept;    /* events that are there although nobody was told so before the cut */
+    int64_t doubled; /* events that are in two places; broken, too */
+    bool resumed;    /* work that had been cut short was found */
+    bool broken;     /* something that may never be */
     char reason[800];
 } verdict;
 
 /** Say that something is broken, with a reason as printf() does. The first reason stays. */
 void verdict_break(verdict *found, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** The same about a call that failed, with its error text. */
+void verdict_break_status(verdict *found, const char *doing, stele_status status);
+
+/** Run every check of stele_verify_open(). */
+void verdict_verify(verdict *found, stele_store *store, const char *when);
 
 /**
  * What a workload knows and the log doesn't, such as its own tables. `head` is how much of the log

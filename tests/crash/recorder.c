@@ -292,6 +292,14 @@ void recorder_note_move(const char *old_name, const char *name)
     set_live(name, added->file);
 }
 
+void recorder_note_link(const char *old_name, const char *name)
+{
+    operation *added = add_operation(OPERATION_LINK, recorder_find(old_name));
+    added->old_name = copy_text(old_name);
+    added->name = copy_text(name);
+    set_live(name, added->file);
+}
+
 void recorder_note_write(int file, const void *data, size_t size, int64_t offset)
 {
     operation *added = add_operation(OPERATION_WRITE, file);
@@ -316,8 +324,18 @@ static bool names_wal(int file)
     return false;
 }
 
+static bool names_part(int file, const char *part)
+{
+    for (size_t i = 0; i < recorder.name_count; i++)
+        if (recorder.names[i].file == file && strstr(recorder.names[i].name, part) != NULL)
+            return true;
+    return false;
+}
+
 void recorder_note_sync(int file, uint64_t flags)
 {
+    if (recorder.faults.sync_ignored != NULL && names_part(file, recorder.faults.sync_ignored))
+        return;
     if (recorder.faults.wal_sync_ignored && names_wal(file))
         return;
     add_operation(OPERATION_SYNC, file)->flags = flags;

@@ -19,6 +19,7 @@ typedef enum operation_kind {
     OPERATION_CREATE,     /* `name` now names the new, empty `file` */
     OPERATION_REMOVE,     /* `name` names nothing any more */
     OPERATION_MOVE,       /* `file` is now named `name`, and no more `old_name` */
+    OPERATION_LINK,       /* `file` is now named `name`, too */
     OPERATION_WRITE,      /* `size` bytes at `offset` of `file` */
     OPERATION_TRUNCATE,   /* `file` has `offset` bytes */
     OPERATION_SYNC,       /* the content of `file` is durable */
@@ -57,6 +58,7 @@ typedef struct recording {
 typedef struct recorder_faults {
     bool wal_sync_ignored;    /* syncing a -wal does nothing */
     bool folder_sync_ignored; /* syncing a folder does nothing */
+    const char *sync_ignored; /* syncing files with this in their names does nothing; NULL: none */
 } recorder_faults;
 
 /**
@@ -97,6 +99,7 @@ int recorder_find(const char *name);
 int recorder_note_create(const char *name, bool folder);
 void recorder_note_remove(const char *name);
 void recorder_note_move(const char *old_name, const char *name);
+void recorder_note_link(const char *old_name, const char *name);
 void recorder_note_write(int file, const void *data, size_t size, int64_t offset);
 void recorder_note_truncate(int file, int64_t size);
 void recorder_note_sync(int file, uint64_t flags);

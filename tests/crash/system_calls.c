@@ -30,6 +30,7 @@ ssize_t __real_pwrite(int descriptor, const void *data, size_t size, off_t offse
 int __real_ftruncate(int descriptor, off_t size);
 int __real_unlink(const char *path);
 int __real_rename(const char *old_path, const char *path);
+int __real_link(const char *old_path, const char *path);
 int __real_mkdir(const char *path, mode_t mode);
 int __real_rmdir(const char *path);
 ssize_t __real_getrandom(void *bytes, size_t size, unsigned flags);
@@ -46,6 +47,7 @@ ssize_t __wrap_pwrite(int descriptor, const void *data, size_t size, off_t offse
 int __wrap_ftruncate(int descriptor, off_t size);
 int __wrap_unlink(const char *path);
 int __wrap_rename(const char *old_path, const char *path);
+int __wrap_link(const char *old_path, const char *path);
 int __wrap_mkdir(const char *path, mode_t mode);
 int __wrap_rmdir(const char *path);
 ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags);
@@ -238,6 +240,21 @@ int __wrap_rename(const char *old_path, const char *path)
     if (result == 0)
         recorder_note_move(old_name, name);
     recorder_leave();
+    return result;
+}
+
+int __wrap_link(const char *old_path, const char *path)
+{
+    const char *old_name = recorder_name_of(old_path);
+    const char *name = recorder_name_of(path);
+    if (old_name == NULL || name == NULL || !recorder_enter())
+        return __real_link(old_path, path);
+    int result = __real_link(old_path, path);
+    int error = errno;
+    if (result == 0)
+        recorder_note_link(old_name, name);
+    recorder_leave();
+    errno = error;
     return result;
 }
 

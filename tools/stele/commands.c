@@ -2,12 +2,18 @@
 
 #include <string.h>
 
+#include "longwork.h"
+#include "archives.h"
+#include "confirm.h"
+
 #define ONE_STREAM 1u
 #define ALL        2u
 
 /* clang-format off */
 #define EVENT_SIZE_OPTION { .name = "event-size-max", .value = "BYTES", \
     .what = "refuse larger events (data + metadata); 1048576, at most 67108864" }
+#define EXPECT_OPTION { .name = "expect", .value = "N", \
+    .what = "the version that the stream must be at" }
 #define LIB_OPTION { .name = "lib", .value = "FILE", .repeats = true, \
     .what = "a shared library that registers types, codecs and upcasters" }
 /* clang-format on */
@@ -111,6 +117,7 @@ const command commands[] = {
                      .what = "only streams of this category: what is before the first dash" },
                    { .name = "system", .forms = ALL, .what = "also the library's own streams" },
                    { .name = "backward", .what = "newest first" },
+                   ARCHIVE_OPTION,
                    LIB_OPTION },
       .examples = { "stele read order-17 --from 2", "stele read order-17 --backward --limit 1",
                     "stele read @all --after 4000 --type OrderPaid --type OrderRefunded",
@@ -133,6 +140,7 @@ const command commands[] = {
                      .value = "N",
                      .group = 1,
                      .what = "begin with the last N events; 10" },
+                   ARCHIVE_OPTION,
                    LIB_OPTION },
       .examples = { "stele tail", "stele tail -f --last 0",
                     "stele tail -f -o jsonl | jq -r .type" },
@@ -197,30 +205,170 @@ const command commands[] = {
                      .group = 1,
                      .what = "only streams of this category" },
                    { .name = "type", .value = "T", .group = 1, .what = "only events of this type" },
-                   { .name = "after", .value = "P", .what = "only events after position P" } },
+                   { .name = "after", .value = "P", .what = "only events after position P" },
+                   ARCHIVE_OPTION },
       .examples = { "stele export > orders.jsonl",
                     "stele export --category order | gzip > o.jsonl.gz",
                     "stele export --after 4000 | stele import -s copy.stele -" },
       .run = run_export },
+    { .name = "archive",
+      .forms = { "STREAM" },
+      .operand_min = 1,
+      .operand_max = 1,
+      .effect = IMPACT_WRITE,
+      .what = "close a stream for appends, and maybe move its events to another store",
+      .details =
+          "Without --to its events stay where they are, readable. With --to they are moved:\n"
+          "reading them needs --archive FILE, and `stele restore` brings them back. Cut short,\n"
+          "the same command or the next one that writes the store goes on with it.\n",
+      .options = { { .name = "to", .value = "FILE", .what = "a store that gets the events" },
+                   { .name = "reason", .value = "TEXT", .what = "kept with the stream" },
+                   EXPECT_OPTION,
+                   YES_OPTION,
+                   DRY_RUN_OPTION },
+      .examples = { "stele archive order-17", "stele archive order-17 --to 2025.stele --dry-run",
+                    "stele archive order-17 --to 2025.stele -y -o json | jq .events" },
+      .run = run_archive },
+    { .name = "restore",
+      .forms = { "STREAM" },
+      .operand_min = 1,
+      .operand_max = 1,
+      .effect = IMPACT_WRITE,
+      .what = "open an archived stream again, and bring its events back",
+      .details = "Events that were moved come back to their own positions, from --from or from\n"
+                 "where the archive was.\n",
+      .options = { { .name = "from", .value = "FILE", .what = "the store that has the events" },
+                   EXPECT_OPTION,
+                   YES_OPTION,
+                   DRY_RUN_OPTION },
+      .examples = { "stele restore order-17", "stele restore order-17 --from moved/2025.stele -y",
+                    "stele restore order-17 --dry-run" },
+      .run = run_restore },
+    { .name = "tombstone",
+      .forms = { "STREAM" },
+      .operand_min = 1,
+      .operand_max = 1,
+      .effect = IMPACT_WRITE,
+      .what = "close a stream for good; it stays readable",
+      .options = { { .name = "reason", .value = "TEXT", .what = "why; it must be given" },
+                   EXPECT_OPTION,
+                   YES_OPTION,
+                   DRY_RUN_OPTION },
+      .examples = { "stele tombstone order-17 --reason 'paid back'",
+                    "stele tombstone order-17 --reason duplicate --expect 4 -y",
+                    "stele tombstone order-17 --reason test --dry-run" },
+      .run = run_tombstone },
+    { .name = "delete",
+      .forms = { "STREAM" },
+      .operand_min = 1,
+      .operand_max = 1,
+      .effect = IMPACT_WRITE,
+      .what = "erase a stream; its name is free afterwards",
+      .details =
+          "Without --now remains may be read from the raw file until they were written over;\n"
+          "--now writes the whole file anew. Backups made earlier have it still. Exit code 7\n"
+          "when its events are in an archive that isn't where it was.\n",
+      .options = { { .name = "now",
+                     .what = "leave no remains in the file, its WAL and the archive" },
+                   { .name = "archive",
+                     .value = "FILE",
+                     .what = "the store that has the events, if they were moved" },
+                   { .name = "leave-archived",
+                     .what = "go on without an archive that isn't there" },
+                   EXPECT_OPTION,
+                   YES_OPTION,
+                   DRY_RUN_OPTION },
+      .examples = { "stele delete customer-8812 --now", "stele delete order-17 --dry-run",
+                    "stele delete order-17 --archive 2025.stele -y -o json | jq .finished" },
+      .run = run_delete },
+    { .name = "scrub",
+      .forms = { "" },
+      .effect = IMPACT_WRITE,
+      .what = "leave nothing of what was deleted in the file",
+      .details =
+          "Writes the whole file anew and empties its WAL, which needs as much memory as what\n"
+          "is left is large; others wait meanwhile. `stele delete --now` does it by itself:\n"
+          "this is for later, for what was deleted without, and when that was cut short.\n",
+      .options = { YES_OPTION },
+      .examples = { "stele scrub", "stele scrub -y", "stele -s archive.stele scrub -y -o json" },
+      .run = run_scrub },
     { .name = "verify",
       .forms = { "" },
       .effect = IMPACT_LOOK,
+      .beyond = "; with --repair rw",
       .what = "prove that the store is whole",
       .details = "Exit code 6 when a check fails. --digest adds a hash over the log: equal for\n"
-                 "equal logs.\n",
-      .options = { { .name = "digest", .what = "also hash the whole log" } },
-      .examples = { "stele verify", "stele verify --digest",
-                    "stele verify -o json | jq '.rows[] | select(.ok | not)'" },
+                 "equal logs. --repair builds damaged indexes anew and checks again; it never\n"
+                 "touches an event, and asks first. Others go on writing meanwhile.\n",
+      .options = { { .name = "check",
+                     .value = "NAME",
+                     .repeats = true,
+                     .what = "only this check, as the rows name it" },
+                   { .name = "digest", .what = "also hash the whole log" },
+                   { .name = "repair", .what = "build what is derived anew when its check fails" },
+                   ARCHIVE_OPTION,
+                   RATE_OPTION,
+                   YES_OPTION },
+      .examples = { "stele verify --digest", "stele verify --check positions --check checksums",
+                    "stele verify --rate 20M -o json | jq '.rows[] | select(.ok | not)'",
+                    "stele verify --repair" },
       .run = run_verify },
+    { .name = "backup",
+      .forms = { "DEST" },
+      .operand_min = 1,
+      .operand_max = 1,
+      .effect = IMPACT_LOOK,
+      .beyond = "; makes DEST",
+      .what = "copy the whole store while it is in use",
+      .details =
+          "DEST must not exist. It gets its name when it is whole, synced and verified, and\n"
+          "is only read until it is recovered. It holds what the store's file holds: the\n"
+          "payloads of streams that were archived to another store are there, so back that\n"
+          "up, too.\n",
+      .options = { { .name = "verify",
+                     .group = 1,
+                     .what = "run every check on the copy: as without it" },
+                   { .name = "no-verify",
+                     .group = 1,
+                     .what = "don't: half the work, no proof; also of a damaged store" },
+                   RATE_OPTION },
+      .examples = { "stele backup /backup/orders-$(date +%F).stele",
+                    "stele backup orders-copy.stele -o json | jq .head",
+                    "stele backup --no-verify damaged.stele" },
+      .run = run_backup },
+    { .name = "recover",
+      .forms = { "BACKUP NEWFILE" },
+      .operand_min = 2,
+      .operand_max = 2,
+      .beyond = "; makes NEWFILE",
+      .what = "make a store of a backup",
+      .details = "NEWFILE must not exist, and BACKUP stays as it is. The new store begins a new\n"
+                 "epoch at its head: who had read further in the lost one is told so, instead of\n"
+                 "taking new events for old ones. Exit code 6 when a check of BACKUP fails.\n",
+      .options = { { .name = "damaged", .what = "go on although checks fail" }, RATE_OPTION },
+      .examples = { "stele recover /backup/orders-2026-05-17.stele orders.stele",
+                    "stele recover backup.stele try.stele && stele -s try.stele verify",
+                    "stele recover --damaged backup.stele rest.stele" },
+      .run = run_recover },
     { .name = "doctor",
       .forms = { "" },
       .effect = IMPACT_LOOK,
-      .what = "look at what surrounds the store: SQLite, anchor, WAL, foreign objects",
-      .details = "Exit code 6 when acknowledged events were lost: an old copy of the file, or one\n"
-                 "without its WAL. Such a store is only read, until --accept-loss begins a new\n"
-                 "epoch where the log ends now.\n",
-      .options = { { .name = "accept-loss", .what = "go on without the events that were lost" } },
-      .examples = { "stele doctor", "stele doctor -o json | jq '.rows[] | select(.ok | not)'",
+      .beyond = "; with --try or --accept-loss rw",
+      .what = "look at what surrounds the store, with what to do about it",
+      .details =
+          "A row for each thing: ok, warn, bad or skip, and for all but the first a fix. Exit\n"
+          "code 6 when one is bad, as when acknowledged events were lost: an old copy of the\n"
+          "file, or one without its WAL. Such a store is only read, until --accept-loss\n"
+          "begins a new epoch where the log ends now. --try writes, too: it moves the WAL,\n"
+          "to see whether a reader holds it back, which is skipped without it.\n",
+      .options = { { .name = "accept-loss", .what = "go on without the events that were lost" },
+                   { .name = "try", .what = "move the WAL, to find out who holds it back" },
+                   { .name = "checkpoint",
+                     .value = "NAME",
+                     .repeats = true,
+                     .what = "how far behind this reader is, not which ones are" } },
+      .examples = { "stele doctor", "stele doctor --try --checkpoint mailer",
+                    "stele doctor -o json | jq '.rows[] | select(.status != \"ok\")'",
                     "stele doctor --accept-loss" },
       .run = run_doctor },
     { .name = "lint",

@@ -11,7 +11,7 @@
 #include "report.h"
 
 #define COMMAND_FORMS_MAX    2
-#define COMMAND_OPTIONS_MAX  10
+#define COMMAND_OPTIONS_MAX  12
 #define COMMAND_EXAMPLES_MAX 4
 
 typedef struct tool tool;
@@ -44,6 +44,7 @@ typedef struct command {
     size_t operand_min;
     size_t operand_max;
     impact effect;
+    const char *beyond;  /**< What else it may write, after its effect; NULL: nothing. */
     const char *what;    /**< One line, after the name. */
     const char *details; /**< For its own help; lines end with a newline. */
     option_spec options[COMMAND_OPTIONS_MAX];
@@ -69,7 +70,14 @@ exit_code run_streams(tool *of);
 exit_code run_types(tool *of);
 exit_code run_import(tool *of);
 exit_code run_export(tool *of);
+exit_code run_archive(tool *of);
+exit_code run_restore(tool *of);
+exit_code run_tombstone(tool *of);
+exit_code run_delete(tool *of);
+exit_code run_scrub(tool *of);
 exit_code run_verify(tool *of);
+exit_code run_backup(tool *of);
+exit_code run_recover(tool *of);
 exit_code run_doctor(tool *of);
 exit_code run_lint(tool *of);
 exit_code run_schema(tool *of);

@@ -100,7 +100,8 @@ void print_verb_help(const command *verb)
     fputs("\noptions of every verb:\n", stdout);
     print_common_options();
 
-    printf("\nimpact: %s\n\nexamples:\n", describe_impact(verb->effect));
+    printf("\nimpact: %s%s\n\nexamples:\n", describe_impact(verb->effect),
+           verb->beyond == NULL ? "" : verb->beyond);
     for (size_t i = 0; i < COMMAND_EXAMPLES_MAX && verb->examples[i] != NULL; i++)
         printf("  %s\n", verb->examples[i]);
 }

@@ -17,7 +17,7 @@
 #include "buffer.h"
 #include "escape.h"
 
-#define OUTPUT_COLUMNS_MAX 16
+#define OUTPUT_COLUMNS_MAX 24
 
 typedef enum output_format { OUTPUT_TABLE, OUTPUT_PLAIN, OUTPUT_JSON, OUTPUT_JSONL } output_format;
 

@@ -35,41 +35,6 @@ static int64_t time_of(const stele_record *record)
     return record->has_occurred_at ? record->occurred_at : record->recorded_at;
 }
 
-/* What became of the data of `record`; NULL when it is there. */
-static const char *loss_of(const stele_record *record)
-{
-    if ((record->flags & STELE_RECORD_ERASED) != 0)
-        return "erased";
-    return (record->flags & STELE_RECORD_ARCHIVED) != 0 ? "archived" : NULL;
-}
-
-static void add_json_name(buffer *to, const char *key, const char *name)
-{
-    buffer_format(to, "\"%s\":", key);
-    add_json_string(to, name, strlen(name));
-}
-
-/* The object of a record without data: as export has it, with what became of the data instead. */
-static bool write_lost(records *of, const stele_record *record, const char *loss)
-{
-    char time[STELE_TIME_SIZE];
-    stele_time_format(time_of(record), time);
-    buffer line = { 0 };
-    buffer_add_string(&line, "{");
-    add_json_name(&line, "stream", record->stream);
-    buffer_add_string(&line, ",");
-    add_json_name(&line, "type", record->type);
-    buffer_format(&line, ",\"time\":\"%s\",\"state\":\"%s\"", time, loss);
-    buffer_format(&line, ",\"position\":%" PRId64 ",\"version\":%" PRId64, record->position,
-                  record->version);
-    buffer_format(&line, ",\"schema_version\":%" PRId64 ",", record->schema_version);
-    add_json_name(&line, "codec", record->codec);
-    buffer_add_string(&line, "}");
-    bool taken = output_json_row(of->out, line.bytes, line.size);
-    buffer_dispose(&line);
-    return taken;
-}
-
 static stele_status write_line(records *of, const stele_record *record, bool *taken_out)
 {
     const char *line;
@@ -97,13 +62,10 @@ static stele_status format_parts(records *of)
 }
 
 /* What the cell of the data shows. OK or NO_MEMORY. */
-static stele_status choose_data(records *of, const stele_record *record, const char *loss,
-                                cell *data_out)
+static stele_status choose_data(records *of, const stele_record *record, cell *data_out)
 {
     *data_out = bytes_cell(record->data, record->data_size);
-    if (loss != NULL)
-        *data_out = text_cell(loss[0] == 'e' ? "(erased)" : "(archived)");
-    if (loss != NULL || of->types == NULL)
+    if (of->types == NULL)
         return STELE_OK;
     stele_status status = stele_record_decode(of->types, record, &of->decoded);
     if (status == STELE_OK)
@@ -117,12 +79,11 @@ static stele_status choose_data(records *of, const stele_record *record, const c
     return STELE_OK;
 }
 
-static stele_status write_cells(records *of, const stele_record *record, const char *loss,
-                                bool *taken_out)
+static stele_status write_cells(records *of, const stele_record *record, bool *taken_out)
 {
     char time[STELE_TIME_SIZE];
     cell data;
-    stele_status status = choose_data(of, record, loss, &data);
+    stele_status status = choose_data(of, record, &data);
     if (status != STELE_OK)
         return status;
     stele_time_format(time_of(record), time);
@@ -141,13 +102,10 @@ static stele_status write_cells(records *of, const stele_record *record, const c
 
 stele_status records_write(records *of, const stele_record *record)
 {
-    const char *loss = loss_of(record);
     bool taken = true;
     stele_status status = STELE_OK;
     if (of->exporter == NULL)
-        status = write_cells(of, record, loss, &taken);
-    else if (loss != NULL)
-        taken = write_lost(of, record, loss);
+        status = write_cells(of, record, &taken);
     else
         status = write_line(of, record, &taken);
     if (status != STELE_OK)

@@ -1,3 +1,4 @@
+#include "longwork.h"
 #include "tool.h"
 
 #include <inttypes.h>
@@ -72,6 +73,32 @@ static bool is_in_fixed_folder(const char *path)
     return fixed;
 }
 
+/* What was cut short is finished here rather than by the open, so that it is seen, and Ctrl-C ends
+ * it. Whatever else becomes of it, the store is open. */
+static exit_code finish_earlier_work(const char *path, stele_store *store)
+{
+    stele_resume resume = STELE_RESUME_INIT;
+    stele_work work = STELE_WORK_INIT;
+    stele_resumed resumed;
+    work.progress = show_work;
+    resume.work = &work;
+    stele_status status = stele_store_resume(store, &resume, &resumed);
+    report_progress_end();
+    if (status == STELE_CANCELLED) {
+        report_error("interrupted while finishing earlier work on a stream");
+        report_hint("the next command that writes the store goes on with it");
+        return EXIT_INTERRUPTED;
+    }
+    if (status != STELE_OK && status != STELE_READ_ONLY)
+        report_line("warning: '%s': unfinished work on streams could not be resumed: %s", path,
+                    stele_error_text());
+    else if (resumed.waiting > 0)
+        report_line("warning: '%s': work on %" PRId64
+                    " stream(s) waits for an archive that isn't where it was",
+                    path, resumed.waiting);
+    return EXIT_OK;
+}
+
 exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **store_out)
 {
     *store_out = NULL;
@@ -88,11 +115,12 @@ exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **stor
     options.must_exist = true;
     options.read_only = look_only;
     options.immutable = of->immutable;
+    options.no_resume = true;
     if (event_size_max > 0)
         options.event_size_max = event_size_max;
     stele_status status = stele_store_open(path, &options, store_out);
     if (status == STELE_OK)
-        return EXIT_OK;
+        return look_only ? EXIT_OK : finish_earlier_work(path, *store_out);
     report_unopened(path, status);
     if (status == STELE_NOT_FOUND)
         report_hint("stele init -s %s", shell_word(path));

@@ -116,6 +116,8 @@ static exit_code append_event(tool *of, stele_store *store, const stele_append *
         exit_code code = report_status(status);
         if (status == STELE_TOO_LARGE)
             report_hint("--event-size-max raises the limit of an event's size");
+        else if (status == STELE_ARCHIVED)
+            report_hint("stele restore %s opens it again", shell_word(append->stream));
         else if (status == STELE_INVALID)
             report_hint("DATA is JSON unless --codec says otherwise; --codec raw takes any bytes");
         return code;

@@ -4,42 +4,35 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "archives.h"
 #include "options.h"
 #include "streams.h"
 #include "tool.h"
 
-/* How many events had no line, by why. */
-typedef struct left_out {
-    uint64_t erased;
-    uint64_t archived;
-} left_out;
-
-/* Write the line of `record`, if it has one. STELE_DONE: nobody reads any more. */
-static stele_status export_record(output *out, stele_exporter *exporter, const stele_record *record,
-                                  left_out *skipped)
+/* Write the line of `record`. STELE_DONE: nobody reads any more. */
+static stele_status export_record(output *out, stele_exporter *exporter, const stele_record *record)
 {
     const char *line;
     size_t size;
     stele_status status = stele_exporter_line(exporter, record, &line, &size);
-    if (status == STELE_NOT_FOUND) {
-        skipped->erased++;
-        return STELE_OK;
-    }
-    if (status == STELE_ARCHIVED) {
-        skipped->archived++;
-        return STELE_OK;
-    }
     if (status != STELE_OK)
         return status;
     return output_json_bytes(out, line, size) ? STELE_OK : STELE_DONE;
 }
 
-static void report_left_out(const left_out *skipped)
+/* What ends the log too early leaves no gap: only the anchor knows that lines are missing. */
+static exit_code expect_no_loss(stele_store *store)
 {
-    if (skipped->erased > 0)
-        report_line("note: %" PRIu64 " erased events left out", skipped->erased);
-    if (skipped->archived > 0)
-        report_line("note: %" PRIu64 " archived events left out", skipped->archived);
+    stele_store_info info = STELE_STORE_INFO_INIT;
+    stele_status status = stele_store_describe(store, &info);
+    if (status != STELE_OK)
+        return report_status(status);
+    if (info.anchor != STELE_ANCHOR_LOST)
+        return EXIT_OK;
+    report_error("events were lost: the log ends at %" PRId64 ", its anchor names %" PRId64,
+                 info.head, info.anchor_head);
+    report_hint("stele doctor says what to do");
+    return EXIT_DAMAGED;
 }
 
 static exit_code export_events(tool *of, stele_store *store, const stele_read *read)
@@ -50,15 +43,14 @@ static exit_code export_events(tool *of, stele_store *store, const stele_read *r
     if (status == STELE_OK)
         status = stele_store_read(store, read, &cursor);
 
-    left_out skipped = { 0 };
     const stele_record *record;
     while (status == STELE_OK) {
         status = stele_cursor_next(cursor, &record);
         if (status == STELE_OK)
-            status = export_record(&of->out, exporter, record, &skipped);
+            status = export_record(&of->out, exporter, record);
     }
-    exit_code code = status < 0 ? report_status(status) : EXIT_OK;
-    report_left_out(&skipped);
+    exit_code code = status < 0 ? report_read_status(status) : expect_no_loss(store);
+    report_skipped(stele_cursor_skipped(cursor));
     stele_cursor_close(cursor);
     stele_exporter_close(exporter);
     return code;
@@ -82,11 +74,15 @@ exit_code run_export(tool *of)
         return EXIT_USAGE;
 
     stele_store *store;
+    attached archives = { 0 };
     exit_code code = open_store(of, 0, &store);
+    if (code == EXIT_OK)
+        code = attach_archives(of, store, &archives);
     if (code == EXIT_OK && read.stream != NULL)
         code = check_stream(store, read.stream);
     if (code == EXIT_OK)
         code = export_events(of, store, &read);
     stele_store_close(store);
+    close_attached(&archives);
     return code;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archives.h"
 #include "options.h"
 #include "plugin.h"
 #include "records.h"
@@ -91,8 +92,9 @@ static exit_code print_records(tool *of, stele_store *store, filtered_read *filt
     if (code == EXIT_OK) {
         status = print_wanted(filtered, cursor, &rows);
         if (status < 0)
-            code = report_status(status);
+            code = report_read_status(status);
         records_end(&rows);
+        report_skipped(stele_cursor_skipped(cursor));
     }
     stele_cursor_close(cursor);
     return code;
@@ -104,7 +106,10 @@ exit_code run_read(tool *of)
     if (!plugins_can_show(of) || !read_options(of, &filtered))
         return EXIT_USAGE;
     stele_store *store;
+    attached archives = { 0 };
     exit_code code = open_store(of, 0, &store);
+    if (code == EXIT_OK)
+        code = attach_archives(of, store, &archives);
     if (code == EXIT_OK)
         code = load_plugins(of, store);
     if (code == EXIT_OK && filtered.read.stream != NULL)
@@ -112,6 +117,7 @@ exit_code run_read(tool *of)
     if (code == EXIT_OK)
         code = print_records(of, store, &filtered);
     stele_store_close(store);
+    close_attached(&archives);
     free(filtered.types);
     free(filtered.categories);
     return code;

@@ -22,6 +22,10 @@ static const column info_fields[] = {
     { .name = "guarantees" },
     { .name = "sqlite.version" },
     { .name = "sqlite.wal_reset" },
+    { .name = "free_bytes" },
+    { .name = "unfinished" },
+    { .name = "archived" },
+    { .name = "kept" },
 };
 
 /* What holds for this store as it was opened, in words that scripts may look for. */
@@ -75,6 +79,10 @@ static exit_code print_info(tool *of, stele_store *store)
         words_cell(guarantees_of(&info)),
         text_cell(stele_sqlite_version()),
         text_cell(info.wal_reset == STELE_WAL_RESET_FIXED ? "fixed" : "guarded"),
+        number_cell(info.free_bytes),
+        number_cell(info.unfinished),
+        number_cell(info.archived),
+        number_cell(info.kept),
     };
     output_answer(&of->out, info_fields, cells, sizeof(cells) / sizeof(cells[0]));
     return EXIT_OK;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "archives.h"
 #include "interrupt.h"
 #include "options.h"
 #include "plugin.h"
@@ -52,6 +53,7 @@ static stele_status print_new(stele_store *store, records *rows, int64_t *after)
         *after = scanned > *after ? scanned : *after;
         output_flush(rows->out);
     }
+    report_skipped(stele_cursor_skipped(cursor));
     stele_cursor_close(cursor);
     return status < 0 ? status : STELE_OK;
 }
@@ -111,11 +113,15 @@ exit_code run_tail(tool *of)
         watch_interrupt();
 
     stele_store *store;
+    attached archives = { 0 };
     exit_code code = open_store(of, 0, &store);
+    if (code == EXIT_OK)
+        code = attach_archives(of, store, &archives);
     if (code == EXIT_OK)
         code = load_plugins(of, store);
     if (code == EXIT_OK)
         code = print_tail(of, store, after, last);
     stele_store_close(store);
+    close_attached(&archives);
     return code;
 }

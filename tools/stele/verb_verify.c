@@ -1,10 +1,14 @@
 /*
- * verify: every check, and whether all hold.
+ * verify: every check, or those asked for, and whether all hold.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "archives.h"
+#include "interrupt.h"
+#include "confirm.h"
+#include "longwork.h"
 #include "options.h"
 #include "tool.h"
 
@@ -14,6 +18,7 @@ static const column check_columns[] = {
     { .name = "count", .right = true },
     { .name = "failed", .right = true },
     { .name = "first", .may_be_cut = true },
+    { .name = "repaired" },
 };
 
 /* The outcomes that outlive the next check: their texts are copies. */
@@ -32,6 +37,7 @@ static void keep_check(check_list *list, const stele_check *check)
         .count = check->count,
         .failures = check->failures,
         .offender = copy_string(check->offender),
+        .repaired = check->repaired,
     };
     if (check->failures > 0)
         list->ok = false;
@@ -46,13 +52,13 @@ static void dispose_checks(check_list *list)
     free(list->checks);
 }
 
-static stele_status run_checks(stele_store *store, check_list *list)
+static stele_status run_checks(stele_store *store, const stele_verify_options *options,
+                               check_list *list)
 {
     stele_verify *verify = NULL;
-    stele_status status = stele_verify_open(store, &verify);
+    stele_status status = stele_verify_open(store, options, &verify);
     const stele_check *check;
     while (status == STELE_OK) {
-        report_progress("verifying: %zu checks done", list->count);
         status = stele_verify_next(verify, &check);
         if (status == STELE_OK)
             keep_check(list, check);
@@ -89,6 +95,7 @@ static void print_checks(output *out, const check_list *list, const char *digest
             number_cell((int64_t)check->count),
             number_cell((int64_t)check->failures),
             text_cell(check->offender),
+            boolean_cell(check->repaired),
         };
         output_row(out, cells);
     }
@@ -99,38 +106,94 @@ static void print_checks(output *out, const check_list *list, const char *digest
     buffer_dispose(&head);
 }
 
-static exit_code verify_store(tool *of, stele_store *store)
+/* The digest asks nobody meanwhile: a Ctrl-C is heard when it is there. */
+static exit_code add_digest(stele_store *store, const check_list *list, char digest[17])
+{
+    stele_status status = stele_store_digest(store, digest);
+    if (status == STELE_OK)
+        return was_interrupted() ? report_interrupted_work("hashing the log") : EXIT_OK;
+    digest[0] = '\0';
+    /* Of a damaged log that says nothing new. */
+    return list->ok ? report_status(status) : EXIT_OK;
+}
+
+static exit_code judge_checks(const tool *of, const check_list *list)
+{
+    if (list->ok)
+        return EXIT_OK;
+    report_error("the store is damaged");
+    report_hint(
+        option_given(of, "repair")
+            ? "what is left can't be built anew: take it from a backup"
+            : "the rows that aren't ok name the first damage; --repair builds indexes anew");
+    return EXIT_DAMAGED;
+}
+
+static exit_code verify_store(tool *of, stele_store *store, const stele_verify_options *options)
 {
     check_list list = { .ok = true };
     char digest[17] = "";
     exit_code code = EXIT_OK;
-    stele_status status = run_checks(store, &list);
-    if (status != STELE_OK)
+    stele_status status = run_checks(store, options, &list);
+    if (status == STELE_CANCELLED)
+        code = report_interrupted_work("verifying");
+    else if (status != STELE_OK)
         code = report_status(status);
-    if (status == STELE_OK && option_given(of, "digest")) {
-        status = stele_store_digest(store, digest);
-        if (status != STELE_OK && list.ok)
-            code = report_status(status);
-        if (status != STELE_OK)
-            digest[0] = '\0';
-    }
+    else if (option_given(of, "digest"))
+        code = add_digest(store, &list, digest);
     if (code == EXIT_OK || list.count > 0)
         print_checks(&of->out, &list, digest);
-    if (code == EXIT_OK && !list.ok) {
-        report_error("the store is damaged");
-        report_hint("the rows that aren't ok name the first damage");
-        code = EXIT_DAMAGED;
-    }
+    if (code == EXIT_OK)
+        code = judge_checks(of, &list);
     dispose_checks(&list);
     return code;
 }
 
+static exit_code open_to_repair(const tool *of, stele_store **store_out)
+{
+    *store_out = NULL;
+    const char *path = store_path(of);
+    if (path == NULL)
+        return EXIT_USAGE;
+    if (of->immutable) {
+        report_error("--immutable is for looking only, and --repair writes");
+        return EXIT_USAGE;
+    }
+    exit_code code = confirm(of, "build damaged indexes of the store anew?");
+    if (code != EXIT_OK)
+        return code;
+    stele_options options = STELE_OPTIONS_INIT;
+    options.must_exist = true;
+    stele_status status = stele_store_open(path, &options, store_out);
+    if (status == STELE_OK)
+        return EXIT_OK;
+    report_unopened(path, status);
+    return exit_code_of(status);
+}
+
 exit_code run_verify(tool *of)
 {
-    stele_store *store;
-    exit_code code = open_store(of, 0, &store);
+    stele_work work;
+    stele_verify_options options = STELE_VERIFY_INIT;
+    if (!take_work(of, &work))
+        return EXIT_USAGE;
+    const char **names = calloc(of->given_count + 1, sizeof(*names));
+    if (names == NULL)
+        return EXIT_OTHER;
+    options.work = &work;
+    options.names = names;
+    options.name_count = option_list(of, "check", names);
+    options.repair = option_given(of, "repair");
+
+    stele_store *store = NULL;
+    attached archives = { 0 };
+    exit_code code = options.repair ? open_to_repair(of, &store) : open_store(of, 0, &store);
     if (code == EXIT_OK)
-        code = verify_store(of, store);
+        code = attach_archives(of, store, &archives);
+    if (code == EXIT_OK)
+        code = verify_store(of, store, &options);
     stele_store_close(store);
+    close_attached(&archives);
+    free(names);
     return code;
 }

@@ -1,0 +1,70 @@
+#include "backup/proof.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <stele/verify.h>
+
+/* A verification that is part of other work. */
+typedef struct proving {
+    stele__work *work;
+    uint64_t bytes_before;
+} proving;
+
+/* What a check tells of itself is passed on as progress of the work that it is part of. */
+static int pass_progress_on(void *context, const stele_progress *progress)
+{
+    proving *of = context;
+    stele__work *work = of->work;
+    /* They count against the limit of speed, too. */
+    work->progress.bytes = of->bytes_before + progress->bytes;
+    if (atomic_load(&work->store->closing))
+        return 1;
+    if (work->options.progress == NULL)
+        return 0;
+    return work->options.progress(work->options.context, &work->progress);
+}
+
+static stele_status run_next_check(stele_verify *verify, stele__work *work, stele__proof *proof)
+{
+    const stele_check *check = NULL;
+    stele_status status = stele_verify_next(verify, &check);
+    if (status == STELE_CANCELLED && atomic_load(&work->store->closing))
+        return stele__fail(STELE_CLOSED, "the store was closed");
+    if (status != STELE_OK)
+        return status;
+    proof->checks++;
+    if (check->failures > 0 && proof->failures++ == 0)
+        snprintf(proof->first, sizeof(proof->first),
+                 "the check '%s' found %" PRIu64 " wrong of %" PRIu64 ": %s", check->name,
+                 check->failures, check->count, check->offender);
+    return stele__work_step(work, 1, 0);
+}
+
+stele_status stele__prove(stele_store *copy, stele__work *work, stele__proof *proof_out)
+{
+    *proof_out = (stele__proof){ 0 };
+    proving of = { .work = work, .bytes_before = work->progress.bytes };
+    stele_work inner = work->options;
+    inner.struct_size = sizeof(inner);
+    inner.progress = pass_progress_on;
+    inner.context = &of;
+    stele_verify_options options = STELE_VERIFY_INIT;
+    options.work = &inner;
+    stele_verify *verify = NULL;
+    stele__work_part(work, "verifying", 0);
+    stele_status status = stele_verify_open(copy, &options, &verify);
+    while (status == STELE_OK)
+        status = run_next_check(verify, work, proof_out);
+    stele_verify_close(verify);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
+stele_status stele__copy_look(const char *path, stele_store **copy_out)
+{
+    stele_options options = STELE_OPTIONS_INIT;
+    options.read_only = true;
+    options.immutable = true;
+    options.must_exist = true;
+    return stele_store_open(path, &options, copy_out);
+}

@@ -1,0 +1,20 @@
+/* Running every check on a copy, as a part of longer work. */
+#ifndef STELE_BACKUP_PROOF_H
+#define STELE_BACKUP_PROOF_H
+
+#include "base/failure.h"
+#include "store/work.h"
+
+typedef struct stele__proof {
+    uint64_t checks;
+    uint64_t failures;             /* of these */
+    char first[STELE__ERROR_SIZE]; /* that failed, with its offender */
+} stele__proof;
+
+/* Every check of `copy`. Damage is a count, not a failure: OK, CANCELLED, CLOSED, BUSY, ... */
+stele_status stele__prove(stele_store *copy, stele__work *work, stele__proof *proof_out);
+
+/* The copy at `path`, which nobody changes, as a store to be read. */
+stele_status stele__copy_look(const char *path, stele_store **copy_out);
+
+#endif
