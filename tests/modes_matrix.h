@@ -7,6 +7,7 @@
 #define STELE_TESTS_MODES_MATRIX_H
 
 #include "checkpoint_probes.h"
+#include "retention_probes.h"
 #include "backup_probes.h"
 #include "lifecycle_probes.h"
 #include "typed_probes.h"
@@ -100,6 +101,7 @@ static const struct matrix_row {
     { "stele_verify_next", "", probe_verify, WORKS },
     { "stele_verify_close", "", probe_verify, WORKS },
     { "stele_store_digest", "", probe_digest, WORKS },
+    { "stele_store_retain", "", probe_retain, WRITES },
     { "stele_store_backup", "", probe_backup, WORKS },
     { "stele_store_lint", "", probe_lint, WORKS },
     { "stele_lint_next", "", probe_lint, WORKS },
@@ -149,6 +151,7 @@ static const struct matrix_row {
     { "stele_append_typed", " around a transaction", probe_append_typed_around, NEVER },
     { "stele_record_decode", " around a transaction", probe_decode_around, WRITES },
     { "stele_store_lint", " around a transaction", probe_lint_around, AROUND },
+    { "stele_store_retain", " around a transaction", probe_retain_around, NEVER },
     { "stele_store_backup", " around a transaction", probe_backup_around, NEVER },
     { "stele_store_archive", " around a transaction", probe_archive_around, NEVER },
     { "stele_store_shrink", " around a transaction", probe_shrink_around, NEVER },
@@ -157,32 +160,33 @@ static const struct matrix_row {
 
 /* They make a store, end it, or know nothing of any. */
 static const char *const without_store[] = {
-    "stele_store_open",        "stele_store_wrap",        "stele_store_migrate",
-    "stele_store_close",       "stele_schema_sql",        "stele_options_init",
-    "stele_wait_init",         "stele_append_init",       "stele_read_init",
-    "stele_streams_read_init", "stele_submit_init",       "stele_import_init",
-    "stele_allocator_set",     "stele_log_set",           "stele_error_text",
-    "stele_status_text",       "stele_status_name",       "stele_version",
-    "stele_sqlite_version",    "stele_exporter_open",     "stele_exporter_close",
-    "stele_time_format",       "stele_time_parse",        "stele_json_check",
-    "stele_json_open",         "stele_json_close",        "stele_json_reset",
-    "stele_json_reader_check", "stele_json_next",         "stele_json_skip",
-    "stele_json_error_offset", "stele_json_text",         "stele_json_equals",
-    "stele_json_int64",        "stele_json_quote",        "stele_json_options_init",
-    "stele_codec_init",        "stele_codec_json",        "stele_codec_cbor",
-    "stele_codec_raw",         "stele_type_encode",       "stele_type_decode",
-    "stele_upcaster_init",     "stele_lint_options_init", "stele_cbor_options_init",
-    "stele_cbor_open",         "stele_cbor_reset",        "stele_cbor_close",
-    "stele_cbor_next",         "stele_cbor_skip",         "stele_cbor_error_offset",
-    "stele_cbor_check",        "stele_cbor_text",         "stele_cbor_equals",
-    "stele_buffer_init",       "stele_buffer_add",        "stele_buffer_dispose",
-    "stele_tree_parse",        "stele_tree_print",        "stele_type_check",
-    "stele_type_init",         "stele_type_clear",        "stele_type_allocate",
-    "stele_type_release",      "stele_type_format",       "stele_type_json_schema",
-    "stele_type_selftest",     "stele_typed_event_init",  "stele_backup_init",
-    "stele_recover_init",      "stele_recover_backup",    "stele_archive_init",
-    "stele_restore_init",      "stele_tombstone_init",    "stele_delete_init",
-    "stele_resume_init",       "stele_work_init",         "stele_verify_options_init",
+    "stele_store_open",          "stele_store_wrap",        "stele_store_migrate",
+    "stele_store_close",         "stele_schema_sql",        "stele_options_init",
+    "stele_wait_init",           "stele_append_init",       "stele_read_init",
+    "stele_streams_read_init",   "stele_submit_init",       "stele_import_init",
+    "stele_allocator_set",       "stele_log_set",           "stele_error_text",
+    "stele_status_text",         "stele_status_name",       "stele_version",
+    "stele_sqlite_version",      "stele_exporter_open",     "stele_exporter_close",
+    "stele_time_format",         "stele_time_parse",        "stele_json_check",
+    "stele_json_open",           "stele_json_close",        "stele_json_reset",
+    "stele_json_reader_check",   "stele_json_next",         "stele_json_skip",
+    "stele_json_error_offset",   "stele_json_text",         "stele_json_equals",
+    "stele_json_int64",          "stele_json_quote",        "stele_json_options_init",
+    "stele_codec_init",          "stele_codec_json",        "stele_codec_cbor",
+    "stele_codec_raw",           "stele_type_encode",       "stele_type_decode",
+    "stele_upcaster_init",       "stele_lint_options_init", "stele_cbor_options_init",
+    "stele_cbor_open",           "stele_cbor_reset",        "stele_cbor_close",
+    "stele_cbor_next",           "stele_cbor_skip",         "stele_cbor_error_offset",
+    "stele_cbor_check",          "stele_cbor_text",         "stele_cbor_equals",
+    "stele_buffer_init",         "stele_buffer_add",        "stele_buffer_dispose",
+    "stele_tree_parse",          "stele_tree_print",        "stele_type_check",
+    "stele_type_init",           "stele_type_clear",        "stele_type_allocate",
+    "stele_type_release",        "stele_type_format",       "stele_type_json_schema",
+    "stele_type_selftest",       "stele_typed_event_init",  "stele_retain_init",
+    "stele_backup_init",         "stele_recover_init",      "stele_recover_backup",
+    "stele_archive_init",        "stele_restore_init",      "stele_tombstone_init",
+    "stele_delete_init",         "stele_resume_init",       "stele_work_init",
+    "stele_verify_options_init",
 };
 
 #endif

@@ -250,7 +250,17 @@ static stele_status back_up_as(const stele_work *work)
     return stele_store_backup(store, &backup, NULL);
 }
 
-static stele_status (*const long_works[])(const stele_work *work) = { verify_as, back_up_as };
+static stele_status retain_as(const stele_work *work)
+{
+    stele_retain retain = STELE_RETAIN_INIT;
+    retain.stream = "account-1";
+    retain.max_count = 1;
+    retain.work = work;
+    return stele_store_retain(store, &retain, NULL);
+}
+
+static stele_status (*const long_works[])(const stele_work *work) = { verify_as, back_up_as,
+                                                                      retain_as };
 
 START_TEST(progress_of_work_may_call_nothing)
 {

@@ -9,9 +9,9 @@
 #include <stele/version.h>
 
 static const char *const verbs[] = {
-    "init",   "info",    "append",  "read",    "tail",      "streams", "types", "import",
-    "export", "verify",  "doctor",  "lint",    "schema",    "version", "help",  "completion",
-    "backup", "recover", "archive", "restore", "tombstone", "delete",  "scrub",
+    "init",   "info",   "append",  "read",    "tail",    "streams",   "types",  "import",
+    "export", "verify", "doctor",  "lint",    "schema",  "version",   "help",   "completion",
+    "retain", "backup", "recover", "archive", "restore", "tombstone", "delete", "scrub",
 };
 
 /* --- What is wrong, and what was meant --- */
@@ -151,10 +151,12 @@ END_TEST
 START_TEST(a_missing_store_is_not_found_and_nothing_is_created)
 {
     const char *const *const calls[] = {
-        ARGUMENTS("info"),   ARGUMENTS("append", "s", "T"), ARGUMENTS("read", "s"),
-        ARGUMENTS("tail"),   ARGUMENTS("tail", "-f"),       ARGUMENTS("streams"),
-        ARGUMENTS("types"),  ARGUMENTS("import", "-"),      ARGUMENTS("export"),
-        ARGUMENTS("verify"), ARGUMENTS("backup", "copy"),
+        ARGUMENTS("info"),           ARGUMENTS("append", "s", "T"),
+        ARGUMENTS("read", "s"),      ARGUMENTS("tail"),
+        ARGUMENTS("tail", "-f"),     ARGUMENTS("streams"),
+        ARGUMENTS("types"),          ARGUMENTS("import", "-"),
+        ARGUMENTS("export"),         ARGUMENTS("verify"),
+        ARGUMENTS("backup", "copy"), ARGUMENTS("retain", "--stream", "s", "--max-count", "1"),
     };
     for (size_t i = 0; i < COUNT_OF(calls); i++) {
         const ran *result = run_tool(&(launch){ .arguments = calls[i] });
