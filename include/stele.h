@@ -27,6 +27,7 @@
 #include <stele/typed.h>
 #include <stele/upcast.h>
 #include <stele/jsonl.h>
+#include <stele/copy.h>
 #include <stele/verify.h>
 
 #endif

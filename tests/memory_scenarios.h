@@ -7,6 +7,7 @@
 
 #include "upcasters.h"
 
+#include <stele/copy.h>
 #include <stele/backup.h>
 #include <stele/jsonl.h>
 #include <stele/lifecycle.h>
@@ -422,6 +423,33 @@ static inline stele_status try_typed(attempt *run)
     return status;
 }
 
+/* --- Copying --- */
+
+static inline stele_status copy_twice(void *context, const stele_record *record,
+                                      stele_copy_sink *sink)
+{
+    static const char text[] = "[{\"stream\":\"b-1\",\"type\":\"u\"}]";
+    (void)context;
+    stele_status status = stele_copy_pass(sink, record);
+    return status == STELE_OK ? stele_copy_emit_json(sink, text, sizeof(text) - 1) : status;
+}
+
+static inline stele_status try_copy(attempt *run)
+{
+    stele_store *copied = NULL;
+    stele_work work = STELE_WORK_INIT;
+    stele_copy copy = STELE_COPY_INIT;
+    work.step_count_max = 20;
+    copy.to_position = EVENTS_BEFORE;
+    copy.work = &work;
+    copy.transform = copy_twice;
+    stele_status status = stele_store_open(":memory:", NULL, &copied);
+    if (status == STELE_OK)
+        status = stele_store_copy(run->store, copied, &copy, NULL);
+    stele_store_close(copied);
+    return status;
+}
+
 /* --- Opening --- */
 
 static inline stele_status open_and_close(const char *path, const stele_options *options)
@@ -524,6 +552,7 @@ static const struct {
     { "atomic import", try_atomic_import, false },
     { "export", try_export, false },
     { "checkpoint", try_checkpoint, false },
+    { "copy", try_copy, false },
     { "lifecycle", try_lifecycle, false },
     { "open", try_open, true },
     { "open for reading", try_open_for_reading, true },

@@ -380,6 +380,38 @@ END_TEST
 
 /* --- Copies --- */
 
+static stele_status transform_that_calls(void *context, const stele_record *record,
+                                         stele_copy_sink *sink)
+{
+    (void)context;
+    try_all();
+    return stele_copy_pass(sink, record);
+}
+
+static void mapped_that_calls(void *context, int64_t position, int64_t first, int64_t last)
+{
+    (void)context, (void)position, (void)first, (void)last;
+    try_all();
+}
+
+/* Between its batches a copy holds nothing of the source. */
+START_TEST(copy_callbacks_may_call_everything_of_the_source)
+{
+    open_in_file();
+    assert_status(append_one("a-1", STELE_ANY, "made", NULL), STELE_OK);
+    stele_store *target = open_path(":memory:", NULL);
+    stele_copy copy = STELE_COPY_INIT;
+    copy.transform = _i == 0 ? transform_that_calls : NULL;
+    copy.mapped = _i == 1 ? mapped_that_calls : NULL;
+
+    assert_status(stele_store_copy(store, target, &copy, NULL), STELE_OK);
+
+    const stele_status expected[ACTIONS] = { [INSIDE] = NONE };
+    stele_store_close(target);
+    expect_answers(expected);
+}
+END_TEST
+
 /* --- A function of the user's SQL --- */
 
 static void function_that_calls(sqlite3_context *context, int count, sqlite3_value **values)
@@ -526,6 +558,7 @@ int main(void)
     tcase_add_test(tests, progress_of_a_wait_may_call_nothing);
     tcase_add_loop_test(tests, progress_of_work_may_call_nothing, 0, (int)COUNT_OF(long_works));
     tcase_add_test(tests, verdict_may_call_everything);
+    tcase_add_loop_test(tests, copy_callbacks_may_call_everything_of_the_source, 0, 2);
     tcase_add_loop_test(tests, import_callbacks_may_call_everything, 0, 3);
     tcase_add_loop_test(tests, callbacks_of_an_atomic_import_may_only_read, 1, 3);
     tcase_add_test(tests, function_of_lent_sql_may_use_the_transaction_and_read);

@@ -9,9 +9,10 @@
 #include <stele/version.h>
 
 static const char *const verbs[] = {
-    "init",   "info",   "append",  "read",    "tail",    "streams",   "types",  "import",
-    "export", "verify", "doctor",  "lint",    "schema",  "version",   "help",   "completion",
-    "retain", "backup", "recover", "archive", "restore", "tombstone", "delete", "scrub",
+    "init",    "info",      "append",     "read",   "tail",   "streams", "types",
+    "import",  "export",    "copy",       "verify", "doctor", "lint",    "schema",
+    "version", "help",      "completion", "retain", "backup", "recover", "archive",
+    "restore", "tombstone", "delete",     "scrub",
 };
 
 /* --- What is wrong, and what was meant --- */

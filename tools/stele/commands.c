@@ -211,6 +211,40 @@ const command commands[] = {
                     "stele export --category order | gzip > o.jsonl.gz",
                     "stele export --after 4000 | stele import -s copy.stele -" },
       .run = run_export },
+    { .name = "copy",
+      .forms = { "DEST" },
+      .operand_min = 1,
+      .operand_max = 1,
+      .effect = IMPACT_LOOK,
+      .beyond = "; writes DEST",
+      .what = "copy the log into a new store, each event through a command",
+      .details =
+          "Without --map the events stay as they are. With it /bin/sh runs COMMAND once, which\n"
+          "gets a line of JSON for each event, as export prints it, and has to answer each with\n"
+          "one line, before it waits for the next: an object (one event, with the fields that\n"
+          "import reads), `null` (none), or an array of objects. So it may not hold its output\n"
+          "back: jq --unbuffered -c, sed -u, awk with fflush().\n"
+          "\n"
+          "DEST is created, or holds what the same command left when it was cut short: then it\n"
+          "goes on. Checkpoints are translated. The library's own streams aren't copied.\n",
+      .options = { { .name = "map",
+                     .value = "COMMAND",
+                     .what = "what says what becomes of each event" },
+                   { .name = "positions",
+                     .value = "FILE",
+                     .what = "write which position became which: source, first, last; 0 for none" },
+                   { .name = "after", .value = "P", .what = "only events after position P" },
+                   { .name = "to", .value = "P", .what = "only events up to position P" },
+                   { .name = "no-checkpoints", .what = "leave the checkpoints" },
+                   ARCHIVE_OPTION,
+                   { .name = "skip-archived",
+                     .what = "leave out events whose data is in an archive" },
+                   { .name = "dry-run", .what = "do it all, but store nothing" },
+                   EVENT_SIZE_OPTION },
+      .examples = { "stele copy new.stele", "stele copy new.stele --positions map.tsv",
+                    "stele copy new.stele --map 'sed -u s/OrderMade/OrderPlaced/' --dry-run",
+                    "stele copy new.stele --map 'jq --unbuffered -cf rewrite.jq'" },
+      .run = run_copy },
     { .name = "retain",
       .forms = { "" },
       .effect = IMPACT_WRITE,

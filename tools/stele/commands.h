@@ -70,6 +70,7 @@ exit_code run_streams(tool *of);
 exit_code run_types(tool *of);
 exit_code run_import(tool *of);
 exit_code run_export(tool *of);
+exit_code run_copy(tool *of);
 exit_code run_retain(tool *of);
 exit_code run_archive(tool *of);
 exit_code run_restore(tool *of);
