@@ -150,5 +150,6 @@ void bench_case_processes(const bench_settings *settings, const bench_workload *
 void bench_case_wal(const bench_settings *settings, const bench_workload *workload);
 void bench_case_memory(const bench_settings *settings, const bench_workload *workload);
 void bench_case_codec(const bench_settings *settings, const bench_workload *workload);
+void bench_case_upkeep(const bench_settings *settings, const bench_workload *workload);
 
 #endif

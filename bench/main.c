@@ -19,7 +19,7 @@ static const struct bench_case {
     { "loads", bench_case_loads },         { "memory", bench_case_memory },
     { "layouts", bench_case_key_layouts }, { "threads", bench_case_threads },
     { "processes", bench_case_processes }, { "wal", bench_case_wal },
-    { "codec", bench_case_codec },
+    { "codec", bench_case_codec },         { "upkeep", bench_case_upkeep },
 };
 
 #define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))
