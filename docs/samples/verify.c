@@ -20,7 +20,7 @@ static int ask_for_day(void *context, const stele_progress *progress)
 static stele_status verify_slowly(stele_store *store)
 {
     stele_work work = STELE_WORK_INIT;
-    work.bytes_per_second = 20 * 1024 * 1024;
+    work.bytes_per_second = UINT64_C(20) * 1024 * 1024;
     work.progress = ask_for_day;
     stele_verify_options options = STELE_VERIFY_INIT;
     options.work = &work;

@@ -1,6 +1,8 @@
 #include "base/bytes.h"
 
 #include <stdint.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <stele/store.h>
@@ -118,6 +120,30 @@ size_t stele__utf8_cut(const char *text, size_t size, size_t size_max)
     while (size_max > 0 && ((unsigned char)text[size_max] & 0xc0) == 0x80)
         size_max--;
     return size_max;
+}
+
+bool stele__take_text(const char **at, const char *text)
+{
+    size_t size = strlen(text);
+    if (strncmp(*at, text, size) != 0)
+        return false;
+    *at += size;
+    return true;
+}
+
+bool stele__take_number(const char **at, int64_t *number_out)
+{
+    const char *digits = **at == '-' ? *at + 1 : *at;
+    char *end = NULL;
+    if (*digits < '0' || *digits > '9')
+        return false;
+    errno = 0;
+    long long number = strtoll(*at, &end, 10);
+    if (errno != 0)
+        return false;
+    *number_out = number;
+    *at = end;
+    return true;
 }
 
 stele_status stele__check_name(const char *what, const char *name)

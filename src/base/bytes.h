@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <stele/buffer.h>
 #include <stele/status.h>
@@ -23,6 +24,13 @@ bool stele__utf8_valid(const void *text, size_t size);
 /* How much of valid UTF-8 to show when no more than `size_max` bytes may be: not through a
  * character. */
 size_t stele__utf8_cut(const char *text, size_t size, size_t size_max);
+
+/*
+ * Move `*at` behind what is there: `text` itself, or a whole number in decimal without blanks
+ * before it. False, and nothing is moved, when it is something else or the number doesn't fit.
+ */
+bool stele__take_text(const char **at, const char *text);
+bool stele__take_number(const char **at, int64_t *number_out);
 
 /*
  * Check a name (of a stream, type, codec, checkpoint or key; `what` says which): 1 to

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/failure.h"
+#include "base/bytes.h"
 #include "copy/copy.h"
 #include "store/notes.h"
 
@@ -28,15 +29,32 @@ static void write_copy_note(const stele__copy_note *note, char text_out[COPY_NOT
              note->epoch, note->after, note->through, note->head);
 }
 
+static bool take_note_uuid(const char **at, char uuid_out[37])
+{
+    if (strspn(*at, "0123456789abcdef-") != 36)
+        return false;
+    memcpy(uuid_out, *at, 36);
+    uuid_out[36] = '\0';
+    *at += 36;
+    return true;
+}
+
+/* What write_copy_note() writes, and nothing else. */
+static bool parse_copy_note(const char *text, stele__copy_note *note)
+{
+    return take_note_uuid(&text, note->source) && stele__take_text(&text, " ")
+           && take_note_uuid(&text, note->epoch) && stele__take_text(&text, " ")
+           && stele__take_number(&text, &note->after) && stele__take_text(&text, " ")
+           && stele__take_number(&text, &note->through) && stele__take_text(&text, " ")
+           && stele__take_number(&text, &note->head) && *text == '\0';
+}
+
 stele_status stele__copy_note_load(stele_transaction *transaction, stele__copy_note *note_out)
 {
     stele__buffer text = { 0 };
     *note_out = (stele__copy_note){ 0 };
     stele_status status = stele__note_get(transaction, COPY_NOTE, &text);
-    if (status == STELE_OK
-        && sscanf(text.data, "%36s %36s %" SCNd64 " %" SCNd64 " %" SCNd64, note_out->source,
-                  note_out->epoch, &note_out->after, &note_out->through, &note_out->head)
-               != 5)
+    if (status == STELE_OK && !parse_copy_note(text.data, note_out))
         status = stele__fail(STELE_CORRUPT, "the row '%s' of meta is no note of a copy", COPY_NOTE);
     stele__buffer_dispose(&text);
     return status;

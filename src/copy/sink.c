@@ -1,4 +1,5 @@
 /* What a transform emits: copied into a batch, since the record and its texts are only lent. */
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ static stele_status add_copy_run(stele__copy_batch *batch, int64_t positions, in
         batch->runs = runs;
         if (status != STELE_OK)
             return status;
+        assert(batch->runs != NULL);
         batch->runs[batch->run_count++] = (stele__copied_run){ positions, outputs };
     }
     batch->through += positions;

@@ -283,7 +283,8 @@ static void end_in_turn(store_copy *copy)
 static bool is_overtaken(const store_copy *copy)
 {
     return copy->facts->restarts >= RESTARTS_MAX
-           || copy->facts->pages > (uint64_t)copy->first_total * GROWTH_MAX + 4 * copy->step;
+           || copy->facts->pages
+                  > (uint64_t)copy->first_total * GROWTH_MAX + (uint64_t)4 * copy->step;
 }
 
 static stele_status copy_in_turns(store_copy *copy)

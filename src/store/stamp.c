@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/failure.h"
 #include "base/memory.h"
@@ -32,12 +33,16 @@ stele_status stele__stamp_write(stele__database *database, stele__stamp *stamp_o
 /* Nobody but this file writes it, so it has one form. */
 static bool parse_stamp(const char *value, stele__stamp *stamp)
 {
-    int size = 0;
-    return sscanf(value,
-                  "{\"head\":%" SCNd64 ",\"epoch\":\"%36[0-9a-f-]\",\"made_at\":%" SCNd64 "}%n",
-                  &stamp->head, stamp->epoch, &stamp->made_at, &size)
-               == 3
-           && size > 0 && value[size] == '\0' && strlen(stamp->epoch) == 36;
+    if (!stele__take_text(&value, "{\"head\":") || !stele__take_number(&value, &stamp->head)
+        || !stele__take_text(&value, ",\"epoch\":\""))
+        return false;
+    if (strspn(value, "0123456789abcdef-") != 36)
+        return false;
+    memcpy(stamp->epoch, value, 36);
+    stamp->epoch[36] = '\0';
+    value += 36;
+    return stele__take_text(&value, "\",\"made_at\":")
+           && stele__take_number(&value, &stamp->made_at) && strcmp(value, "}") == 0;
 }
 
 stele_status stele__stamp_read(stele__database *database, stele__stamp *stamp_out)
