@@ -6,9 +6,9 @@
 
 #include "base/bytes.h"
 #include "base/failure.h"
-#include "base/memory.h"
 #include "checkpoint/row.h"
 #include "checkpoint/slowest.h"
+#include "store/listing.h"
 
 typedef struct checkpoint_entry {
     stele_checkpoint_info info; /* its name is set when lent */
@@ -16,10 +16,7 @@ typedef struct checkpoint_entry {
 } checkpoint_entry;
 
 struct stele_checkpoints {
-    stele_store *store;
-    stele__buffer names;
-    stele__buffer entries; /* of checkpoint_entry */
-    size_t entry_next;
+    stele__listing list; /* of checkpoint_entry */
     stele_checkpoint_info lent;
 };
 
@@ -55,94 +52,62 @@ static stele_status visit_checkpoints(stele__connection *connection, checkpoint_
 
 static stele_status keep_checkpoint(void *context, const stele_checkpoint_info *info)
 {
-    stele_checkpoints *checkpoints = context;
-    checkpoint_entry entry = { .info = *info, .name_at = checkpoints->names.size };
-    stele_status status =
-        stele__buffer_add(&checkpoints->names, info->name, strlen(info->name) + 1);
-    if (status == STELE_OK)
-        status = stele__buffer_add(&checkpoints->entries, &entry, sizeof(entry));
-    return status;
+    stele__listing *list = context;
+    checkpoint_entry entry = { .info = *info };
+    stele_status status = stele__listing_add_text(list, info->name, &entry.name_at);
+    return status == STELE_OK ? stele__listing_add(list, &entry, sizeof(entry)) : status;
 }
 
-static stele_status open_checkpoints(stele_store *store, stele__connection *connection,
-                                     stele_checkpoints **checkpoints_out)
+static stele_status read_checkpoints(stele__listing *list, stele__connection *connection)
 {
-    stele_checkpoints *checkpoints = stele__allocate_array(1, sizeof(*checkpoints));
-    if (checkpoints == NULL)
-        return stele__fail(STELE_NO_MEMORY, "no memory for a list of checkpoints");
-    checkpoints->store = store;
-    stele__store_hold(store);
-    stele_status status = visit_checkpoints(connection, keep_checkpoint, checkpoints);
-    if (status == STELE_OK)
-        *checkpoints_out = checkpoints;
-    else
-        stele_checkpoints_close(checkpoints);
-    return status;
+    return visit_checkpoints(connection, keep_checkpoint, list);
 }
+
+static const stele__listing_kind checkpoints_list = { sizeof(stele_checkpoints), "checkpoints",
+                                                      read_checkpoints };
 
 stele_status stele_store_checkpoints(stele_store *store, stele_checkpoints **checkpoints_out)
 {
-    if (checkpoints_out == NULL)
-        return stele__fail(STELE_MISUSE, "checkpoints_out is NULL");
-    *checkpoints_out = NULL;
-    stele_status status = stele__store_enter(store);
-    if (status != STELE_OK)
-        return status;
-    stele__connection *connection = NULL;
-    status = stele__read_begin(store, NULL, &connection);
-    if (status == STELE_OK) {
-        status = open_checkpoints(store, connection, checkpoints_out);
-        stele__read_end(store, connection);
-    }
-    stele__store_leave(store);
+    stele__listing *list = NULL;
+    stele_status status =
+        stele__listing_open(store, &checkpoints_list, checkpoints_out == NULL ? NULL : &list);
+    if (checkpoints_out != NULL)
+        *checkpoints_out = (stele_checkpoints *)list;
     return status;
 }
 
 stele_status stele_transaction_checkpoints(stele_transaction *transaction,
                                            stele_checkpoints **checkpoints_out)
 {
-    if (checkpoints_out == NULL)
-        return stele__fail(STELE_MISUSE, "checkpoints_out is NULL");
-    *checkpoints_out = NULL;
-    stele__connection *connection = NULL;
-    stele_status status = stele__transaction_enter(transaction, &connection);
-    if (status != STELE_OK)
-        return status;
-    status = open_checkpoints(transaction->store, connection, checkpoints_out);
-    stele__transaction_leave(transaction);
+    stele__listing *list = NULL;
+    stele_status status = stele__listing_open_within(transaction, &checkpoints_list,
+                                                     checkpoints_out == NULL ? NULL : &list);
+    if (checkpoints_out != NULL)
+        *checkpoints_out = (stele_checkpoints *)list;
     return status;
 }
 
 stele_status stele_checkpoints_next(stele_checkpoints *checkpoints,
                                     const stele_checkpoint_info **info_out)
 {
+    checkpoint_entry entry;
     if (info_out != NULL)
         *info_out = NULL;
     if (checkpoints == NULL || info_out == NULL)
         return stele__fail(STELE_MISUSE, "%s is NULL",
                            checkpoints == NULL ? "checkpoints" : "info_out");
-    stele_status usable = stele__store_check(checkpoints->store);
-    if (usable != STELE_OK)
-        return usable;
-    checkpoint_entry entry;
-    if (checkpoints->entry_next == checkpoints->entries.size)
-        return STELE_DONE;
-    memcpy(&entry, checkpoints->entries.data + checkpoints->entry_next, sizeof(entry));
-    checkpoints->entry_next += sizeof(entry);
+    stele_status status = stele__listing_next(&checkpoints->list, &entry, sizeof(entry));
+    if (status != STELE_OK)
+        return status;
     checkpoints->lent = entry.info;
-    checkpoints->lent.name = checkpoints->names.data + entry.name_at;
+    checkpoints->lent.name = checkpoints->list.texts.data + entry.name_at;
     *info_out = &checkpoints->lent;
     return STELE_OK;
 }
 
 void stele_checkpoints_close(stele_checkpoints *checkpoints)
 {
-    if (checkpoints == NULL)
-        return;
-    stele__buffer_dispose(&checkpoints->names);
-    stele__buffer_dispose(&checkpoints->entries);
-    stele__store_release(checkpoints->store);
-    stele__free(checkpoints);
+    stele__listing_close((stele__listing *)checkpoints);
 }
 
 /* --- The slowest --- */

@@ -1,8 +1,6 @@
 /* What types of events there are. */
-#include <string.h>
-
-#include "base/memory.h"
 #include "eventstore/eventstore.h"
+#include "store/listing.h"
 
 typedef struct type_entry {
     size_t name_at;
@@ -11,14 +9,11 @@ typedef struct type_entry {
 } type_entry;
 
 struct stele_types {
-    stele_store *store;
-    stele__buffer names;
-    stele__buffer entries; /* of type_entry */
-    size_t entry_next;
+    stele__listing list; /* of type_entry */
     stele_type_info lent;
 };
 
-static stele_status read_types(stele_types *types, stele__connection *connection)
+static stele_status read_types(stele__listing *list, stele__connection *connection)
 {
     stele__statement *statement = NULL;
     stele_status status = stele__statement_begin(
@@ -39,12 +34,11 @@ static stele_status read_types(stele_types *types, stele__connection *connection
                 stele__fail(STELE_CORRUPT, "the row of the type %lld is damaged", (long long)id);
             break;
         }
-        type_entry entry = { .name_at = types->names.size,
-                             .schema_version = stele__column_number(statement, 3),
+        type_entry entry = { .schema_version = stele__column_number(statement, 3),
                              .events = stele__column_number(statement, 4) };
-        status = stele__buffer_add(&types->names, name, strlen(name) + 1);
+        status = stele__listing_add_text(list, name, &entry.name_at);
         if (status == STELE_OK)
-            status = stele__buffer_add(&types->entries, &entry, sizeof(entry));
+            status = stele__listing_add(list, &entry, sizeof(entry));
         if (status != STELE_OK)
             break;
     }
@@ -52,69 +46,38 @@ static stele_status read_types(stele_types *types, stele__connection *connection
     return status == STELE_DONE ? STELE_OK : status;
 }
 
-static stele_status open_types(stele_store *store, stele__connection *connection,
-                               stele_types **types_out)
-{
-    stele_types *types = stele__allocate_array(1, sizeof(*types));
-    if (types == NULL)
-        return stele__fail(STELE_NO_MEMORY, "no memory for a list of types");
-    types->store = store;
-    stele__store_hold(store);
-    stele_status status = read_types(types, connection);
-    if (status == STELE_OK)
-        *types_out = types;
-    else
-        stele_types_close(types);
-    return status;
-}
+static const stele__listing_kind types_list = { sizeof(stele_types), "types", read_types };
 
 stele_status stele_store_types(stele_store *store, stele_types **types_out)
 {
-    if (types_out == NULL)
-        return stele__fail(STELE_MISUSE, "types_out is NULL");
-    *types_out = NULL;
-    stele_status status = stele__store_enter(store);
-    if (status != STELE_OK)
-        return status;
-    stele__connection *connection = NULL;
-    status = stele__read_begin(store, NULL, &connection);
-    if (status == STELE_OK) {
-        status = open_types(store, connection, types_out);
-        stele__read_end(store, connection);
-    }
-    stele__store_leave(store);
+    stele__listing *list = NULL;
+    stele_status status = stele__listing_open(store, &types_list, types_out == NULL ? NULL : &list);
+    if (types_out != NULL)
+        *types_out = (stele_types *)list;
     return status;
 }
 
 stele_status stele_transaction_types(stele_transaction *transaction, stele_types **types_out)
 {
-    if (types_out == NULL)
-        return stele__fail(STELE_MISUSE, "types_out is NULL");
-    *types_out = NULL;
-    stele__connection *connection = NULL;
-    stele_status status = stele__transaction_enter(transaction, &connection);
-    if (status != STELE_OK)
-        return status;
-    status = open_types(transaction->store, connection, types_out);
-    stele__transaction_leave(transaction);
+    stele__listing *list = NULL;
+    stele_status status =
+        stele__listing_open_within(transaction, &types_list, types_out == NULL ? NULL : &list);
+    if (types_out != NULL)
+        *types_out = (stele_types *)list;
     return status;
 }
 
 stele_status stele_types_next(stele_types *types, const stele_type_info **info_out)
 {
+    type_entry entry;
     if (info_out != NULL)
         *info_out = NULL;
     if (types == NULL || info_out == NULL)
         return stele__fail(STELE_MISUSE, "%s is NULL", types == NULL ? "types" : "info_out");
-    stele_status usable = stele__store_check(types->store);
-    if (usable != STELE_OK)
-        return usable;
-    type_entry entry;
-    if (types->entry_next == types->entries.size)
-        return STELE_DONE;
-    memcpy(&entry, types->entries.data + types->entry_next, sizeof(entry));
-    types->entry_next += sizeof(entry);
-    types->lent = (stele_type_info){ .type = types->names.data + entry.name_at,
+    stele_status status = stele__listing_next(&types->list, &entry, sizeof(entry));
+    if (status != STELE_OK)
+        return status;
+    types->lent = (stele_type_info){ .type = types->list.texts.data + entry.name_at,
                                      .schema_version = entry.schema_version,
                                      .events = entry.events };
     *info_out = &types->lent;
@@ -123,10 +86,5 @@ stele_status stele_types_next(stele_types *types, const stele_type_info **info_o
 
 void stele_types_close(stele_types *types)
 {
-    if (types == NULL)
-        return;
-    stele__buffer_dispose(&types->names);
-    stele__buffer_dispose(&types->entries);
-    stele__store_release(types->store);
-    stele__free(types);
+    stele__listing_close((stele__listing *)types);
 }
