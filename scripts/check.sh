@@ -116,7 +116,8 @@ run_one() { # NUMBER NAME KIND WHAT; leaves output, and a result "PASSED FAILED 
     printf '  %s %s: %d of %d, %d s\n' "$line" "$name" "$passed" "$total" "$((SECONDS - started))"
 }
 
-jobs=${CHECK_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
+# Half of their time most tests wait for the disk.
+jobs=${CHECK_JOBS:-$((2 * $(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)))}
 plan "$@" >"$work/plan"
 while IFS=$'\t' read -r number name kind what; do
     while [ "$(jobs -pr | wc -l)" -ge "$jobs" ]; do

@@ -225,6 +225,12 @@ static inline stele_status call_stream(caller *self)
     return stele_store_stream(store, "before-1", &info);
 }
 
+static inline stele_status call_key(caller *self)
+{
+    stele_key_info info;
+    return stele_store_key(store, self->stream, &info);
+}
+
 static inline stele_status call_streams(caller *self)
 {
     (void)self;
@@ -388,12 +394,15 @@ static inline stele_status write_in(stele_transaction *transaction, const char *
     stele_event event = some_event();
     stele_append append = make_append(stream, STELE_ANY, &event, 1);
     stele_checkpoint checkpoint = { 0 };
+    stele_key_info info;
     int64_t head = 0;
     stele_status status = stele_transaction_append(transaction, &append, NULL);
     if (status == STELE_OK)
         status = stele_transaction_append_many(transaction, &append, 1, NULL, NULL);
     if (status == STELE_OK)
         status = stele_transaction_head(transaction, &head);
+    if (status == STELE_OK)
+        status = stele_transaction_key(transaction, stream, &info);
     if (status == STELE_OK)
         status = stele_transaction_checkpoint_save(transaction, stream, head);
     if (status == STELE_OK)
@@ -479,6 +488,7 @@ static const struct {
     { "read_missed", call_read_missed },
     { "head", call_head },
     { "stream", call_stream },
+    { "key", call_key },
     { "streams", call_streams },
     { "types", call_types },
     { "verify", call_verify },

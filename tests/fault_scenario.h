@@ -198,6 +198,15 @@ static inline void ask_questions(stele_store *of)
     take_status("checkpoint_load", stele_checkpoint_load(of, "reader-1", &checkpoint));
     if (checkpoint_answer == STELE_OK && !checkpoint.found && fault.hits == 0)
         blame("a saved checkpoint isn't found");
+    stele_key_info key;
+    if (take_status("key", stele_store_key(of, "attempt-1", &key)) != STELE_OK)
+        return;
+    stele_status answer = answers[KEYED];
+    bool may_be_unknown = answer != STELE_OK, may_be_known = !may_be_unknown;
+    may_be_known |= answer == STELE_UNKNOWN_OUTCOME;
+    if (key.found ? !may_be_known : !may_be_unknown)
+        blame("the key is %s, its append was answered %s", key.found ? "known" : "unknown",
+              stele_status_name(answers[KEYED]));
 }
 
 static inline stele_store *open_for_scenario(uint32_t busy_timeout_ms)

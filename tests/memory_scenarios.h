@@ -186,6 +186,7 @@ static inline stele_status try_lists(attempt *run)
     const stele_stream_info *stream = NULL;
     const stele_type_info *type = NULL;
     stele_stream_info info = { 0 };
+    stele_key_info key;
     stele_streams_read read = STELE_STREAMS_READ_INIT;
     read.prefix = "be";
     read.after = "a";
@@ -199,6 +200,8 @@ static inline stele_status try_lists(attempt *run)
         status = stele_types_next(types, &type);
     if (status == STELE_DONE)
         status = stele_store_stream(run->store, "before-1", &info);
+    if (status == STELE_OK)
+        status = stele_store_key(run->store, "never", &key);
     stele_streams_close(streams);
     stele_types_close(types);
     return status;

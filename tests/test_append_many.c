@@ -1,6 +1,8 @@
 /* Appending to several streams in one commit, and conditions on streams not written to. */
 #include "contract.h"
 
+#include <stele/lifecycle.h>
+
 /* --- Several appends, one commit --- */
 
 START_TEST(several_appends_are_stored_together_and_each_is_answered)
@@ -283,6 +285,40 @@ START_TEST(larger_conditions_of_a_newer_program_are_stepped_over)
 }
 END_TEST
 
+/* Its version alone says nothing: it has come just as far. */
+START_TEST(condition_on_the_id_tells_a_stream_from_a_later_one_of_its_name)
+{
+    stele_delete gone = STELE_DELETE_INIT;
+    stele_stream_info info;
+    stele_appended appended;
+    stele_condition condition = { STELE_CONDITION_STREAM_ID, "a-1", 0 };
+    stele_event event = make_event("noted", "{}");
+    stele_append append = make_append("a-1", STELE_ANY, &event, 1);
+    append.conditions = &condition;
+    append.condition_count = 1;
+    gone.stream = "a-1";
+
+    assert_status(stele_store_append(store, &append, &appended), STELE_OK); /* 0: there is none */
+    assert_status(stele_store_append(store, &append, &appended), STELE_CONFLICT);
+    ck_assert_int_eq(appended.condition, 0);
+    ck_assert_int_eq(appended.stream_version, 1);
+    assert_reason_has("expected 0");
+    assert_status(stele_store_stream(store, "a-1", &info), STELE_OK);
+    condition.expected_version = info.id;
+    assert_status(stele_store_append(store, &append, &appended), STELE_OK);
+    ck_assert_int_eq(appended.stream_version, 2);
+    assert_status(stele_store_delete(store, &gone, NULL), STELE_OK);
+    for (int i = 0; i < 2; i++)
+        assert_status(append_one("a-1", STELE_ANY, "noted", NULL), STELE_OK);
+    append.expected_version = 2;
+    assert_status(stele_store_append(store, &append, &appended), STELE_CONFLICT);
+    ck_assert_int_eq(version_of("a-1"), 2);
+    stele_transaction *transaction = begin();
+    assert_status(stele_transaction_append(transaction, &append, NULL), STELE_CONFLICT);
+    stele_transaction_end(transaction);
+}
+END_TEST
+
 START_TEST(malformed_condition_is_misuse)
 {
     stele_condition condition = { STELE_CONDITION_STREAM_VERSION, "a-1", STELE_ANY };
@@ -297,6 +333,9 @@ START_TEST(malformed_condition_is_misuse)
     condition.stream = "a-1";
 
     condition.expected_version = -3;
+    assert_status(stele_store_append(store, &append, NULL), STELE_MISUSE);
+    condition.kind = STELE_CONDITION_STREAM_ID;
+    condition.expected_version = -1;
     assert_status(stele_store_append(store, &append, NULL), STELE_MISUSE);
     condition.expected_version = STELE_ANY;
 
@@ -323,6 +362,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, first_failing_condition_is_named);
     tcase_add_test(tests, own_stream_is_checked_before_the_conditions);
     tcase_add_test(tests, condition_sees_what_the_same_call_wrote);
+    tcase_add_test(tests, condition_on_the_id_tells_a_stream_from_a_later_one_of_its_name);
 }
 
 int main(void)

@@ -347,7 +347,7 @@ END_TEST
 
 START_TEST(options_out_of_range_are_misuse)
 {
-    stele_options bad[7];
+    stele_options bad[9];
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         bad[i] = make_options();
     bad[0].struct_size = 0;
@@ -357,11 +357,23 @@ START_TEST(options_out_of_range_are_misuse)
     memset(&bad[4].durability, 0x7F, sizeof(bad[4].durability));
     bad[5].immutable = true;
     bad[6].wal_soft_pages = 0;
+    bad[7].value_size_max = 64 * 1024 * 1024 + 1;
+    bad[8].value_size_max = 0;
 
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         refuse_path(store_path(), &bad[i], STELE_MISUSE);
 
     ck_assert(!file_exists(store_path()));
+}
+END_TEST
+
+START_TEST(limits_of_sizes_are_allowed_themselves)
+{
+    for (int i = 0; i < 2; i++) {
+        stele_options options = make_options();
+        options.event_size_max = options.value_size_max = i == 0 ? 1 : 64 * 1024 * 1024;
+        stele_store_close(open_path(store_path(), &options));
+    }
 }
 END_TEST
 
@@ -371,6 +383,7 @@ START_TEST(smaller_options_of_an_older_program_get_defaults)
     options.struct_size = offsetof(stele_options, read_only);
     options.read_only = options.must_exist = true;
     options.reader_max = 0;
+    options.value_size_max = 0;
 
     store = open_path(store_path(), &options);
 
@@ -389,6 +402,7 @@ START_TEST(init_function_does_as_the_initializer)
     ck_assert_uint_eq(by_function.struct_size, by_macro.struct_size);
     ck_assert_uint_eq(by_function.busy_timeout_ms, 5000);
     ck_assert_uint_eq(by_function.event_size_max, 1024 * 1024);
+    ck_assert_uint_eq(by_function.value_size_max, 16 * 1024 * 1024);
     ck_assert_int_eq(by_function.durability, STELE_DURABILITY_FULL);
     ck_assert_uint_eq(by_function.wal_soft_pages, 8000);
     ck_assert_uint_eq(by_function.reader_max, 16);
@@ -438,6 +452,7 @@ int main(void)
     tcase_add_test(tests, names_with_a_meaning_in_uris_are_plain_names);
     tcase_add_test(tests, missing_file_is_not_created_when_it_must_exist);
     tcase_add_test(tests, options_out_of_range_are_misuse);
+    tcase_add_test(tests, limits_of_sizes_are_allowed_themselves);
     tcase_add_test(tests, smaller_options_of_an_older_program_get_defaults);
     tcase_add_test(tests, init_function_does_as_the_initializer);
     tcase_add_test(tests, relaxed_durability_is_told_and_keeps_what_was_closed);

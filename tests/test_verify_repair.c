@@ -2,6 +2,7 @@
  * Repair: what is derived is built anew, and the log stays byte for byte what it was; what can't be
  * mended without harm stays as it is, and stays failed.
  */
+#include "imposter.h"
 #include "log_text.h"
 
 #include <stele/verify.h>
@@ -73,22 +74,6 @@ static log_text read_whole_log(void)
     assert_status(original.status, STELE_OK);
     close_store();
     return original;
-}
-
-/* Change an index (or table) alone, through a table that is laid over its pages. */
-static void run_on_pages(const char *name, const char *table, const char *sql)
-{
-    char text[128];
-    sqlite3 *raw = open_raw(store_path());
-    snprintf(text, sizeof(text), "SELECT rootpage FROM sqlite_schema WHERE name = '%s'", name);
-    int root = (int)raw_number(raw, text);
-    ck_assert_int_gt(root, 1);
-    ck_assert_int_eq(sqlite3_test_control(SQLITE_TESTCTRL_IMPOSTER, raw, "main", 1, root),
-                     SQLITE_OK);
-    run_raw(raw, table);
-    sqlite3_test_control(SQLITE_TESTCTRL_IMPOSTER, raw, "main", 0, 0);
-    run_raw(raw, sql);
-    ck_assert_int_eq(sqlite3_close(raw), SQLITE_OK);
 }
 
 static size_t root_of(const char *name)

@@ -66,13 +66,14 @@ END_TEST
 START_TEST(options_that_a_wrapped_handle_cannot_have_are_misuse)
 {
     open_handle(store_path(), "");
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         stele_options options = STELE_OPTIONS_INIT;
         options.read_only = i == 0 || i == 1;
         options.immutable = i == 1;
         options.committer = i == 2;
         options.maintenance = i == 3;
         options.event_size_max = i == 4 ? 0 : options.event_size_max;
+        options.value_size_max = i == 5 ? 0 : options.value_size_max;
         refuse_wrap_with(&options, STELE_MISUSE);
     }
     wrap_with(NULL);

@@ -49,14 +49,16 @@ typedef struct stele_event {
 
 /** Kinds of conditions; more may come. */
 typedef enum stele_condition_kind {
-    STELE_CONDITION_STREAM_VERSION = 1 /**< `stream` is at `expected_version`. */
+    STELE_CONDITION_STREAM_VERSION = 1, /**< `stream` is at `expected_version`. */
+    STELE_CONDITION_STREAM_ID = 2       /**< Its id (stele_record.stream_id) is `expected_version`:
+                                             it is no later stream of its name. 0: none is there. */
 } stele_condition_kind;
 
 /** Something else that must hold for an append, besides its own stream's version. */
 typedef struct stele_condition {
     stele_condition_kind kind;
     const char *stream;
-    int64_t expected_version; /**< Exact, or one of the constants above. */
+    int64_t expected_version; /**< Exact, or one of the constants above; or the id. */
 } stele_condition;
 
 /** What to append, and to what. A struct, so that numbers have names at the call. */
@@ -152,6 +154,33 @@ STELE_API stele_status stele_transaction_append_many(stele_transaction *transact
                                                      const stele_append *appends, size_t count,
                                                      stele_appended *appended_out,
                                                      size_t *failed_out);
+
+/** What is known of an idempotency key. */
+typedef struct stele_key_info {
+    bool found;        /**< The rest is 0 otherwise. */
+    bool erased;       /**< Its events were deleted since. */
+    int64_t stream_id; /**< See stele_record.stream_id; 0 when that was an empty append to a stream
+                            that wasn't there. */
+    int64_t stream_version; /**< As in stele_appended. */
+    int64_t first_position;
+    int64_t last_position;
+    int64_t event_count;
+    int64_t reserved[2]; /**< Zero. */
+} stele_key_info;
+
+/**
+ * Look up what an append with this idempotency key did. One that never came is STELE_OK with
+ * `found` false.
+ *
+ * @return STELE_OK, STELE_MISUSE, STELE_BUSY, STELE_CORRUPT, STELE_IO, STELE_NO_MEMORY,
+ *         STELE_CLOSED.
+ */
+STELE_API stele_status stele_store_key(stele_store *store, const char *key,
+                                       stele_key_info *info_out);
+
+/** stele_store_key() that sees the writes of `transaction`. */
+STELE_API stele_status stele_transaction_key(stele_transaction *transaction, const char *key,
+                                             stele_key_info *info_out);
 
 /* --- Reading --- */
 

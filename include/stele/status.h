@@ -40,7 +40,8 @@ typedef enum stele_status {
     STELE_CANCELLED = -19,       /**< The caller's cancel or progress callback said so. */
     STELE_CLOSED = -20,          /**< The store was closed. */
     STELE_UNKNOWN_OUTCOME = -21, /**< Stored or not: repeat with the same key to find out. */
-    STELE_READ_ONLY = -22        /**< Opened for reading, has lost events, or is a backup. */
+    STELE_READ_ONLY = -22,       /**< Opened for reading, has lost events, or is a backup. */
+    STELE_REFUSED = -23          /**< The program's own rules refused the command. */
 } stele_status;
 
 /** The fixed English sentence for `status`. Never NULL; never freed; any thread. */

@@ -88,19 +88,21 @@ typedef struct stele_options {
                                   on one host, if at all. */
     bool no_resume;          /**< Leave unfinished archiving, restoring and deleting as it is; see
                                   stele_store_resume(). */
+    uint32_t value_size_max; /**< Largest snapshot or state entry: data + metadata or attributes;
+                                  beyond is STELE_TOO_LARGE. At most 64 MiB. 16 MiB. */
 } stele_options;
 
 /* clang-format off */
 #define STELE_OPTIONS_INIT { sizeof(stele_options), 5000, 1024 * 1024, STELE_DURABILITY_FULL, \
     false, false, false, false, false, 8000, 16, NULL, NULL, 32000, 256, 4 * 1024 * 1024, 1024, \
-    16 * 1024 * 1024, 1000, false, false, false, false, false }
+    16 * 1024 * 1024, 1000, false, false, false, false, false, 16 * 1024 * 1024 }
 /* clang-format on */
 
 /** For `timeout_ms`: as long as the store's busy_timeout_ms says. */
 #define STELE_TIMEOUT_DEFAULT UINT32_MAX
 
-/** How long a call may wait, and how it can be stopped. Borrowed for the call; by a cursor, as long
- * as that is open. */
+/** How long a call may wait, and how it can be stopped. Borrowed for the call; by a cursor or a
+ * list of entries, as long as that is open. */
 typedef struct stele_wait {
     size_t struct_size;  /**< Set by the initializer. */
     uint32_t timeout_ms; /**< In all; 0: don't wait; STELE_TIMEOUT_DEFAULT. */
@@ -271,8 +273,8 @@ typedef struct stele_store_info {
     stele_anchor_state anchor;
     int64_t anchor_head; /**< The head that the anchor named at open; 0 for none. */
     /* Of this handle since it was opened. */
-    uint64_t commits;         /**< Commits of appends. */
-    uint64_t appends;         /**< Appends in them; more, when they shared commits. */
+    uint64_t commits;         /**< Commits of appends and of writes of state entries. */
+    uint64_t appends;         /**< Such in them; more, when they shared commits. */
     uint64_t appends_waiting; /**< Submitted, and without a verdict now. */
     uint64_t transfers;       /**< That moved the whole WAL. */
     uint64_t transfers_short; /**< That readers kept from it. */

@@ -312,7 +312,8 @@ typedef struct stele_flaw {
  * STELE_NAME_SIZE_MAX bytes without control characters, each once in its struct; members lie in
  * their struct; enums have names. What the macros wrote is right in the rest.
  *
- * Every function that takes a type checks it so, but for those of a store, which does it once.
+ * Every function that takes a type checks it so, but for those of a store, which does it once, and
+ * stele_type_copy(), to which names don't matter.
  *
  * @return STELE_OK; STELE_MISUSE, with a text that names table and line; STELE_NO_MEMORY.
  */
@@ -367,6 +368,19 @@ STELE_API stele_status stele_type_json_schema(const stele_type *type, stele_buff
  *         differs or doesn't come back; STELE_MISUSE; STELE_NO_MEMORY.
  */
 STELE_API stele_status stele_type_selftest(const stele_type *type, const void *value);
+
+/**
+ * Make a copy of a value that shares nothing with it: what it owns is copied, too. Members that the
+ * table doesn't name are copied as they stand. As for stele_type_clear(), what is owned is whatever
+ * a pointer of the table points to, whether or not its `has` says that it is there.
+ *
+ * @param copy `type->size` bytes, not those of `value`; what was in it is forgotten, not freed. On
+ *             STELE_OK end it with stele_type_clear(); else it is zero, on STELE_MISUSE untouched.
+ * @return STELE_OK; STELE_INVALID (a count beyond its capacity, a list that is NULL with a count);
+ *         STELE_TOO_LARGE (nested deeper than stele_type_encode() writes); STELE_MISUSE (a NULL,
+ * `copy` is `value`, a table with members that can't be where it says they are); STELE_NO_MEMORY.
+ */
+STELE_API stele_status stele_type_copy(const stele_type *type, const void *value, void *copy);
 
 #ifdef __cplusplus
 }

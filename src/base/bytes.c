@@ -148,15 +148,19 @@ bool stele__take_number(const char **at, int64_t *number_out)
 
 stele_status stele__check_name(const char *what, const char *name)
 {
+    return stele__check_name_within(what, name, STELE_NAME_SIZE_MAX);
+}
+
+stele_status stele__check_name_within(const char *what, const char *name, size_t size_max)
+{
     if (name == NULL)
         return stele__fail(STELE_MISUSE, "the %s is NULL", what);
-    const char *end = memchr(name, '\0', STELE_NAME_SIZE_MAX + 1);
+    const char *end = memchr(name, '\0', size_max + 1);
     size_t size = end == NULL ? 0 : (size_t)(end - name);
     if (end == name)
         return stele__fail(STELE_MISUSE, "the %s is empty", what);
     if (end == NULL)
-        return stele__fail(STELE_MISUSE, "the %s is longer than %d bytes", what,
-                           STELE_NAME_SIZE_MAX);
+        return stele__fail(STELE_MISUSE, "the %s is longer than %zu bytes", what, size_max);
 
     const unsigned char *text = (const unsigned char *)name;
     for (size_t i = 0; i < size;) {

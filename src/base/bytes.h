@@ -37,5 +37,7 @@ bool stele__take_number(const char **at, int64_t *number_out);
  * STELE_NAME_SIZE_MAX bytes of UTF-8 without control characters. OK or MISUSE.
  */
 stele_status stele__check_name(const char *what, const char *name);
+/* The same of one that may have up to `size_max` bytes. */
+stele_status stele__check_name_within(const char *what, const char *name, size_t size_max);
 
 #endif

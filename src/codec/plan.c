@@ -146,44 +146,60 @@ static stele_status check_absence(const stele_type *type, size_t index)
     return STELE_OK;
 }
 
-static stele_status check_field(const stele_type *type, size_t index)
+static stele_status check_line_place(const stele_type *type, size_t index)
 {
     const stele_field *field = &type->fields[index];
     /* The empty key is one, too. */
     if (field->name == NULL)
         return refuse_field(type, index, "it has no name");
-    if (field->name[0] != '\0' && stele__check_name("name of a field", field->name) != STELE_OK)
-        return stele__fail_within(STELE_MISUSE, "type '%s', line %zu", type->name, index);
-    if (field->name_size != strlen(field->name))
-        return refuse_field(type, index, "name_size is not that of its name");
     if (!has_right_size(field))
         return refuse_field(type, index, "its kind and size don't go together");
     if (!lies_inside(type, field) || !is_member_inside(type, field->count_offset, field->count_size)
         || !is_member_inside(type, field->has_offset, sizeof(bool)))
         return refuse_field(type, index, "it isn't inside the struct");
-    stele_status status = check_shape(type, index);
-    if (status == STELE_OK && field->kind == STELE_KIND_ENUM)
-        status = check_enum(type, index);
-    return status == STELE_OK ? check_absence(type, index) : status;
+    return check_shape(type, index);
 }
 
-static stele_status check_table(const stele_type *type)
+stele_status stele__layout_check(const stele_type *type)
 {
     if (type->struct_size != sizeof(stele_type) || type->field_size != sizeof(stele_field))
         return stele__fail(STELE_MISUSE,
                            "a type of %zu bytes with fields of %zu is of no known form",
                            type->struct_size, type->field_size);
-    stele_status status = stele__check_name("type", type->name);
-    if (status != STELE_OK)
-        return status;
-    if (type->schema_version < 1)
-        return stele__fail(STELE_MISUSE, "type '%s': the schema_version %" PRId64 " is below 1",
-                           type->name, type->schema_version);
+    if (type->name == NULL)
+        return stele__fail(STELE_MISUSE, "the type has no name");
     if (type->size == 0 || (type->fields == NULL && type->field_count > 0))
         return stele__fail(STELE_MISUSE, "type '%s': no struct, or no lines", type->name);
     if (type->field_count > UINT32_MAX / 4)
         return stele__fail(STELE_MISUSE, "type '%s': %zu lines are too many", type->name,
                            type->field_count);
+    stele_status status = STELE_OK;
+    for (size_t i = 0; i < type->field_count && status == STELE_OK; i++)
+        status = check_line_place(type, i);
+    return status;
+}
+
+static stele_status check_field(const stele_type *type, size_t index)
+{
+    const stele_field *field = &type->fields[index];
+    if (field->name[0] != '\0' && stele__check_name("name of a field", field->name) != STELE_OK)
+        return stele__fail_within(STELE_MISUSE, "type '%s', line %zu", type->name, index);
+    if (field->name_size != strlen(field->name))
+        return refuse_field(type, index, "name_size is not that of its name");
+    stele_status status = field->kind == STELE_KIND_ENUM ? check_enum(type, index) : STELE_OK;
+    return status == STELE_OK ? check_absence(type, index) : status;
+}
+
+static stele_status check_table(const stele_type *type)
+{
+    stele_status status = stele__layout_check(type);
+    if (status == STELE_OK)
+        status = stele__check_name("type", type->name);
+    if (status != STELE_OK)
+        return status;
+    if (type->schema_version < 1)
+        return stele__fail(STELE_MISUSE, "type '%s': the schema_version %" PRId64 " is below 1",
+                           type->name, type->schema_version);
     if ((type->flags & ~(uint32_t)STELE_STRICT) != 0)
         return stele__fail(STELE_MISUSE, "type '%s': unknown flags", type->name);
     for (size_t i = 0; i < type->field_count && status == STELE_OK; i++)

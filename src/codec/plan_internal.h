@@ -37,6 +37,9 @@ struct stele__plan {
 /* The field of this name: `*index` on success. `*index` is tried first. */
 bool stele__plan_find(const stele__plan *plan, const char *name, size_t size, size_t *index);
 
+/* A table as far as it says where members are: MISUSE. What it refers to isn't looked at. */
+stele_status stele__layout_check(const stele_type *type);
+
 /* --- value.c: members in memory --- */
 
 /* An integer member of `size` bytes, signed or not. */

@@ -70,6 +70,15 @@ static stele_status check_expected(const char *name, int64_t expected, const app
                        name, actual, expected);
 }
 
+static stele_status check_expected_id(const char *name, int64_t expected, const append_place *place)
+{
+    int64_t actual = place->exists ? place->stream.id : 0;
+    if (expected == actual)
+        return STELE_OK;
+    return stele__fail(STELE_CONFLICT, "stream '%s' has the id %" PRId64 ", expected %" PRId64,
+                       name, actual, expected);
+}
+
 /* The conditions on other streams; `appended` learns which one failed. */
 static stele_status check_other_streams(stele__connection *connection, const stele_append *append,
                                         stele_appended *appended)
@@ -82,7 +91,9 @@ static stele_status check_other_streams(stele__connection *connection, const ste
         stele_status status =
             stele__stream_find(connection, condition.stream, &place.exists, &place.stream);
         if (status == STELE_OK)
-            status = check_expected(condition.stream, condition.expected_version, &place);
+            status = condition.kind == STELE_CONDITION_STREAM_ID
+                         ? check_expected_id(condition.stream, condition.expected_version, &place)
+                         : check_expected(condition.stream, condition.expected_version, &place);
         if (status == STELE_CONFLICT) {
             appended->condition = (int32_t)i;
             appended->stream_version = place.exists ? place.stream.version : 0;

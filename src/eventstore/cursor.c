@@ -101,6 +101,11 @@ static stele_status fix_bounds(stele_cursor *cursor, stele__connection *connecti
         cursor->lowest =
             read->from_version > stream.base_version ? read->from_version : stream.base_version + 1;
         cursor->highest = found ? stream.version : 0;
+        if (found)
+            cursor->tail = (stele__tail){ .id = stream.id,
+                                          .version = stream.version,
+                                          .trimmed = stream.base_version,
+                                          .state = (stele_stream_state)stream.state };
         if (read->to_version > 0 && read->to_version < cursor->highest)
             cursor->highest = read->to_version;
         return STELE_OK;
@@ -197,6 +202,23 @@ stele_status stele_store_read(stele_store *store, const stele_read *read, stele_
     if (status != STELE_OK)
         return status;
     status = open_cursor(store, NULL, NULL, read, cursor_out);
+    stele__store_leave(store);
+    return status;
+}
+
+stele_status stele__read_short(stele_store *store, const stele_read *read,
+                               stele_cursor **cursor_out)
+{
+    stele__connection *connection = NULL;
+    *cursor_out = NULL;
+    stele_status status = stele__store_enter(store);
+    if (status != STELE_OK)
+        return status;
+    status = stele__read_begin_short(store, read->wait, &connection);
+    if (status == STELE_OK) {
+        status = open_cursor(store, NULL, connection, read, cursor_out);
+        stele__read_end(store, connection);
+    }
     stele__store_leave(store);
     return status;
 }
@@ -344,6 +366,11 @@ stele_status stele_cursor_next(stele_cursor *cursor, const stele_record **record
     }
     cursor->scanned = cursor->left > 0 ? cursor->lowest - 1 : cursor->scanned;
     return end_cursor(cursor, STELE_DONE);
+}
+
+void stele__cursor_tail(const stele_cursor *cursor, stele__tail *tail_out)
+{
+    *tail_out = cursor->tail;
 }
 
 int64_t stele_cursor_scanned(const stele_cursor *cursor)

@@ -3,6 +3,7 @@
 #define STELE_EVENTSTORE_CURSOR_H
 
 #include "eventstore/lifecycle.h"
+#include "eventstore/tail.h"
 
 /* A record in the page, its bytes as offsets into the page's buffer, which may still move. */
 typedef struct stele__page_entry {
@@ -38,6 +39,7 @@ struct stele_cursor {
     char *sql; /* NULL: one of the constant statements */
     bool of_stream;
     int64_t stream_id;
+    stele__tail tail; /* of a stream: as it was at opening */
     int64_t lowest;
     int64_t highest;
     bool dense;           /* nothing is filtered: each number must be there */

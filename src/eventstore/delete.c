@@ -2,8 +2,9 @@
  * The public calls that delete a stream: one commit frees its name, then its payloads are erased.
  *
  * What goes with a stream, in one place: its name, reason and tombstone (free_name), its snapshots
- * and what was parked of it (delete_dependents), its payloads and the content of its keys
- * (erase.c), and their copies in an archive (stele__drop_run()).
+ * and what was parked of it (delete_dependents), what is folded of it in memory
+ * (stele__store_forget()), its payloads and the content of its keys (erase.c), and their copies in
+ * an archive (stele__drop_run()).
  */
 #include <inttypes.h>
 #include <string.h>
@@ -144,6 +145,8 @@ static stele_status begin_delete(stele_store *store, const stele_delete *what,
     stele__write_end(store);
     changed->changed &= status == STELE_OK;
     *id_out = row.id;
+    if (changed->changed || status == STELE_UNKNOWN_OUTCOME)
+        stele__store_forget(store, row.id);
     return status;
 }
 
@@ -229,6 +232,7 @@ static stele_status delete_in_transaction(stele_store *store, stele__connection 
     if (status != STELE_OK || what->dry_run)
         return status;
     *written_out = true;
+    store->transaction->deletes = true;
     return free_name(store, connection, &row, changed);
 }
 

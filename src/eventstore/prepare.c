@@ -142,12 +142,16 @@ static stele_status check_conditions(const stele_append *append)
         stele_condition condition;
         memcpy(&condition, (const char *)append->conditions + i * append->condition_size,
                sizeof(condition));
-        if (condition.kind != STELE_CONDITION_STREAM_VERSION)
+        bool of_id = condition.kind == STELE_CONDITION_STREAM_ID;
+        if (condition.kind != STELE_CONDITION_STREAM_VERSION && !of_id)
             return stele__fail(STELE_MISUSE, "condition %zu is of the unknown kind %d", i,
                                (int)condition.kind);
         stele_status status = stele__check_name("stream of a condition", condition.stream);
-        if (status == STELE_OK)
+        if (status == STELE_OK && !of_id)
             status = check_expected_version(condition.stream, condition.expected_version);
+        if (status == STELE_OK && of_id && condition.expected_version < 0)
+            status = stele__fail(STELE_MISUSE, "stream '%s' was expected to have the id %" PRId64,
+                                 condition.stream, condition.expected_version);
         if (status != STELE_OK)
             return status;
     }

@@ -12,8 +12,10 @@ static stele_status read_list(stele_store *store, stele__connection *connection,
     if (list == NULL)
         return stele__fail(STELE_NO_MEMORY, "no memory for a list of %s", kind->what);
     list->store = store;
+    list->kind = kind;
     stele__store_hold(store);
     stele_status status = kind->read(list, connection);
+    list->kind = NULL;
     if (status == STELE_OK)
         *list_out = list;
     else

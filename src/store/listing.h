@@ -8,8 +8,12 @@
 #include "base/bytes.h"
 #include "store/store.h"
 
+struct stele__listing_kind;
+
 typedef struct stele__listing {
     stele_store *store; /* held */
+    /* While it is read: what was given, which may begin a struct with what is asked for. */
+    const struct stele__listing_kind *kind;
     stele__buffer texts;
     stele__buffer entries;
     size_t entry_next;

@@ -30,6 +30,9 @@ static stele_status check_open_options(const stele_options *options)
     if (options->event_size_max < 1 || options->event_size_max > EVENT_SIZE_LIMIT)
         return stele__fail(STELE_MISUSE, "event_size_max is %" PRIu32 ", not within 1 and %u",
                            options->event_size_max, EVENT_SIZE_LIMIT);
+    if (options->value_size_max < 1 || options->value_size_max > EVENT_SIZE_LIMIT)
+        return stele__fail(STELE_MISUSE, "value_size_max is %" PRIu32 ", not within 1 and %u",
+                           options->value_size_max, EVENT_SIZE_LIMIT);
     if (options->busy_timeout_ms > INT32_MAX)
         return stele__fail(STELE_MISUSE, "busy_timeout_ms is %" PRIu32 ", beyond %d",
                            options->busy_timeout_ms, INT32_MAX);

@@ -134,13 +134,27 @@ static const struct schema_object {
       "  revision INTEGER NOT NULL,\n"
       "  codec INTEGER NOT NULL,\n"
       "  updated_at INTEGER NOT NULL,\n"
-      "  write_id TEXT,\n"
       "  attributes TEXT,\n"
       "  checksum INTEGER NOT NULL,\n"
       "  data ANY,\n"
       "  UNIQUE(scope, key)\n"
       ") STRICT" },
     { "index", "state_newest", "CREATE INDEX state_newest ON state(scope, updated_at, key)" },
+    /* What was written under a name of its own, so that it isn't written again. */
+    { "table", "state_writes",
+      "CREATE TABLE state_writes(\n"
+      "  id INTEGER PRIMARY KEY,\n"
+      "  scope TEXT NOT NULL,\n"
+      "  write_id TEXT NOT NULL,\n"
+      "  entry INTEGER NOT NULL,\n"
+      "  revision INTEGER NOT NULL,\n"
+      "  kind INTEGER NOT NULL,\n"
+      "  digest INTEGER NOT NULL,\n"
+      "  written_at INTEGER NOT NULL,\n"
+      "  checksum INTEGER NOT NULL,\n"
+      "  UNIQUE(scope, write_id)\n"
+      ") STRICT" },
+    { "index", "state_writes_entry", "CREATE INDEX state_writes_entry ON state_writes(entry)" },
     { "table", "archives",
       "CREATE TABLE archives(\n"
       "  id INTEGER PRIMARY KEY,\n"

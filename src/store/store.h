@@ -31,7 +31,7 @@ typedef struct stele__slot {
     void (*dispose)(void *state);
 } stele__slot;
 
-typedef enum stele__slot_name { STELE__SLOT_EVENTSTORE, STELE__SLOT_COUNT } stele__slot_name;
+typedef enum stele__slot_name { STELE__SLOT_NAMES, STELE__SLOT_COUNT } stele__slot_name;
 
 typedef struct stele__connection {
     stele__database *database;
@@ -64,6 +64,15 @@ typedef struct stele__attachment {
     _Atomic(void *) state; /* set once, with the mutex held */
     void (*dispose)(void *state);
 } stele__attachment;
+
+/* Who keeps something made of a stream's events in memory: told when the stream is deleted. */
+typedef struct stele__forgetter {
+    /* Forget what was made of the stream; of all streams when `stream` is 0. Called with the
+     * store's mutex held. */
+    void (*forget)(void *context, int64_t stream);
+    void *context;
+    struct stele__forgetter *next;
+} stele__forgetter;
 
 /* A thread that waits for the writer's turn. */
 typedef struct stele__waiter {
@@ -130,6 +139,7 @@ struct stele_store {
     struct stele__maintenance *maintenance;
     stele__completions completions;
     stele__attachment attachments[STELE__ATTACHMENT_COUNT];
+    stele__forgetter *forgetters;
 
     /* Owned by who has the writer's turn. */
     stele__connection writer;
@@ -150,6 +160,9 @@ struct stele_transaction {
     uintptr_t thread;
     uint64_t transaction_count; /* of the connection, while it is still ours */
     bool lent;                  /* the user's SQL may have rolled a savepoint back */
+    bool deletes;               /* a stream: what was made of it goes with the commit */
+    bool knows_head;            /* `head` was looked up before it wrote anything */
+    int64_t head;               /* events up to here are committed */
     stele_status doom;          /* of the write that failed half-way; STELE_OK for none */
     atomic_bool over;
     size_t reference_count; /* its own handle, and cursors opened in it */
@@ -169,6 +182,12 @@ stele_status stele__store_check(stele_store *store);
 
 /* The store's clock: the user's, or the system's. */
 int64_t stele__store_now(const stele_store *store);
+
+/* forget.c. From now on, until leaving, the forgetter is told of streams that are deleted here. */
+void stele__forgetter_join(stele_store *store, stele__forgetter *forgetter);
+void stele__forgetter_leave(stele_store *store, stele__forgetter *forgetter);
+/* The stream was deleted; 0: any may have been. */
+void stele__store_forget(stele_store *store, int64_t stream);
 
 /* Names this thread among those alive. */
 uintptr_t stele__thread_id(void);
@@ -201,6 +220,13 @@ stele_status stele__read_begin(stele_store *store, const stele_wait *wait,
                                stele__connection **connection_out);
 /* The same, whatever has become of the schema: for those who tell what is wrong with a file. */
 stele_status stele__read_begin_to_check(stele_store *store, stele__connection **connection_out);
+/*
+ * The same for a short look by who is about to write: on the writer's connection when nobody else
+ * wants it at the moment. Each commit empties the page caches of readers, but not the one that it
+ * was made by, and that one knows names and versions. Writers wait until it is ended.
+ */
+stele_status stele__read_begin_short(stele_store *store, const stele_wait *wait,
+                                     stele__connection **connection_out);
 void stele__read_end(stele_store *store, stele__connection *connection);
 
 /* --- Inside a transaction --- */
@@ -221,6 +247,8 @@ void stele__transaction_release(stele_transaction *transaction);
 /* turn.c. The writer's turn without a transaction; pass it on afterwards. MISUSE, CLOSED,
  * CANCELLED, BUSY. A patience without `closing` also gets it while the store closes. */
 stele_status stele__turn_take(stele_store *store, stele__patience *patience);
+/* Take it if nobody has it, nor the gate is closed. */
+bool stele__turn_try(stele_store *store);
 void stele__turn_pass(stele_store *store);
 /* With the mutex held. */
 void stele__turn_pass_locked(stele_store *store);
@@ -244,6 +272,8 @@ stele_status stele__write_check(const stele_store *store);
 stele_status stele__write_mend(stele_store *store, stele__patience *patience);
 /* Inside a transaction on it: compare the schema when it changed since it was last good here. */
 stele_status stele__connection_recheck(stele_store *store, stele__connection *connection);
+/* Likewise on the write connection: notice what others have committed. */
+stele_status stele__commits_notice(stele_store *store);
 
 /* transfer.c. The turn is held and no transaction open. */
 stele_status stele__transfer_guarded(stele_store *store, stele__patience *patience,

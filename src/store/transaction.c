@@ -175,6 +175,8 @@ stele_status stele_transaction_commit(stele_transaction *transaction)
 
     stele_store *store = transaction->store;
     status = transaction->lent ? commit_lent(store, connection) : commit_marked(store, connection);
+    if (transaction->deletes)
+        stele__store_forget(store, 0);
     finish_transaction(transaction);
     stele__transaction_leave(transaction);
     return status;

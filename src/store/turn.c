@@ -93,6 +93,16 @@ stele_status stele__turn_take(stele_store *store, stele__patience *patience)
     return status;
 }
 
+bool stele__turn_try(stele_store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    bool taken = !store->writer_taken && !store->gate_closed && !store->closing;
+    if (taken)
+        store->writer_taken = true;
+    pthread_mutex_unlock(&store->mutex);
+    return taken;
+}
+
 static const char other_processes[] = "waiting for the write lock of the file";
 
 /* Until everybody before us has left, or doesn't move. BUSY and so on end the waiting. */

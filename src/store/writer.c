@@ -50,8 +50,9 @@ stele_status stele__connection_recheck(stele_store *store, stele__connection *co
 
 /* Another connection has committed: what is remembered of the file may be wrong, and its schema
  * another one. Only inside the transaction is this the answer of this moment. */
-static stele_status notice_commits(stele_store *store, stele__connection *connection)
+stele_status stele__commits_notice(stele_store *store)
 {
+    stele__connection *connection = &store->writer;
     uint32_t data_version = stele__database_data_version(connection->database);
     if (data_version == connection->data_version && connection->schema_cookie != 0)
         return STELE_OK;
@@ -78,7 +79,7 @@ stele_status stele__write_begin_held(stele_store *store, stele__patience *patien
     if (status != STELE_OK)
         return status;
     store->writer.changed = false;
-    status = notice_commits(store, &store->writer);
+    status = stele__commits_notice(store);
     if (status != STELE_OK) {
         stele__write_end_held(store);
         return status;

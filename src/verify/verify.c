@@ -16,6 +16,7 @@ static const stele__check *(*const verified_areas[])(size_t *count_out) = {
     stele__store_checks,
     stele__eventstore_checks,
     stele__checkpoint_checks,
+
 };
 
 #define AREA_COUNT (sizeof(verified_areas) / sizeof(verified_areas[0]))

@@ -12,7 +12,8 @@
 #include "base/checksum.h"
 #include "base/failure.h"
 #include "base/memory.h"
-#include "eventstore/eventstore.h"
+#include "sqlite/statement.h"
+#include "store/names.h"
 
 #define STREAM_SLOTS 8192
 #define NAME_SLOTS   512
@@ -100,7 +101,7 @@ static void dispose_name_cache(void *state)
 
 static name_cache *cache_of(stele__connection *connection)
 {
-    return connection->slots[STELE__SLOT_EVENTSTORE].state;
+    return connection->slots[STELE__SLOT_NAMES].state;
 }
 
 /*
@@ -150,7 +151,7 @@ stele_status stele__names_begin(stele__connection *connection)
             return stele__fail(STELE_NO_MEMORY, "no memory for a cache of names");
         }
         cache->revision = connection->revision;
-        connection->slots[STELE__SLOT_EVENTSTORE] =
+        connection->slots[STELE__SLOT_NAMES] =
             (stele__slot){ .state = cache, .dispose = dispose_name_cache };
     } else if (cache->revision != connection->revision) {
         /* A rollback may also have taken back an id that is remembered with its name. */
