@@ -7,6 +7,8 @@
 
 #include "contract.h"
 
+#include <stele/state.h>
+
 /* What was read until the first failure, and that failure; STELE_OK when all of it was read. */
 typedef struct log_text {
     char *text;
@@ -126,6 +128,19 @@ static inline void make_rich_file(void)
     fill_stream("a-1", 1);
     fill_stream("c-1", 1);
     assert_status(stele_checkpoint_save(store, "reader", 4), STELE_OK);
+    stele_put put = STELE_PUT_INIT;
+    put.scope = "scope";
+    put.key = "key";
+    put.codec = "json";
+    put.data = "{\"n\":1}";
+    put.data_size = 7;
+    put.attributes = &(stele_attribute){ "by", "me" };
+    put.attribute_count = 1;
+    put.write_id = "w-1";
+    assert_status(stele_state_put(store, &put, NULL), STELE_OK);
+    put.key = "other";
+    put.write_id = NULL;
+    assert_status(stele_state_put(store, &put, NULL), STELE_OK);
     close_store();
 }
 

@@ -10,6 +10,7 @@
 #include "copy_probes.h"
 #include "key_probes.h"
 #include "retention_probes.h"
+#include "state_probes.h"
 #include "backup_probes.h"
 #include "lifecycle_probes.h"
 #include "typed_probes.h"
@@ -77,6 +78,17 @@ static const struct matrix_row {
     { "stele_store_checkpoints", "", probe_checkpoints, WORKS },
     { "stele_checkpoints_next", "", probe_checkpoints, WORKS },
     { "stele_checkpoints_close", "", probe_checkpoints, WORKS },
+    { "stele_state_put", "", probe_state_put, WRITES },
+    { "stele_state_delete", "", probe_state_delete, WRITES },
+    { "stele_state_clear", "", probe_state_clear, WRITES },
+    { "stele_state_forget", "", probe_state_forget, WRITES },
+    { "stele_state_get", "", probe_state_get, WORKS },
+    { "stele_entry_attribute", "", probe_state_get, WORKS },
+    { "stele_entry_close", "", probe_state_get, WORKS },
+    { "stele_state_write", "", probe_state_write, WORKS },
+    { "stele_state_list", "", probe_state_list, WORKS },
+    { "stele_entries_next", "", probe_state_list, WORKS },
+    { "stele_entries_close", "", probe_state_list, WORKS },
     { "stele_store_import", "", probe_import, WRITES },
     { "stele_store_copy", "", probe_copy, WORKS },
     { "stele_store_copy", " into it", probe_copy_into, WRITES },
@@ -145,6 +157,11 @@ static const struct matrix_row {
     { "stele_transaction_checkpoint_load", "", probe_checkpoint_load_in, WRITES },
     { "stele_transaction_checkpoint_save", "", probe_checkpoint_save_in, WRITES },
     { "stele_transaction_checkpoints", "", probe_checkpoints_in, WRITES },
+    { "stele_transaction_state_put", "", probe_state_put_in, WRITES },
+    { "stele_transaction_state_delete", "", probe_state_delete_in, WRITES },
+    { "stele_transaction_state_get", "", probe_state_get_in, WRITES },
+    { "stele_transaction_state_write", "", probe_state_write_in, WRITES },
+    { "stele_transaction_state_list", "", probe_state_list_in, WRITES },
     { "stele_transaction_archive", "", probe_archive_in, WRITES },
     { "stele_transaction_restore", "", probe_restore_in, WRITES },
     { "stele_transaction_tombstone", "", probe_tombstone_in, WRITES },
@@ -159,6 +176,9 @@ static const struct matrix_row {
     { "stele_verify_open", " around a transaction", probe_verify_around, AROUND },
     { "stele_store_digest", " around a transaction", probe_digest_around, AROUND },
     { "stele_checkpoint_load", " around a transaction", probe_checkpoint_load_around, AROUND },
+    { "stele_state_put", " around a transaction", probe_state_put_around, NEVER },
+    { "stele_state_clear", " around a transaction", probe_state_clear_around, NEVER },
+    { "stele_state_get", " around a transaction", probe_state_get_around, AROUND },
     { "stele_append_typed", " around a transaction", probe_append_typed_around, NEVER },
     { "stele_record_decode", " around a transaction", probe_decode_around, WRITES },
     { "stele_store_lint", " around a transaction", probe_lint_around, AROUND },
@@ -253,6 +273,11 @@ static const char *const without_store[] = {
     "stele_resume_init",
     "stele_work_init",
     "stele_verify_options_init",
+    "stele_put_init",
+    "stele_remove_init",
+    "stele_entries_read_init",
+    "stele_identity_init",
+    "stele_identity_scope",
 };
 /* clang-format on */
 

@@ -10,12 +10,13 @@ static const struct {
     uint64_t count; /* Of make_rich_file(); 0 where it is not ours to say. */
     bool nothing;   /* There is nothing of that in it. */
 } checks[] = {
-    { "sqlite", 0, false },      { "schema", 0, false },    { "meta", 0, false },
-    { "epochs", 1, false },      { "positions", 6, false }, { "versions", 6, false },
-    { "index", 6, false },       { "checksums", 6, false }, { "names", 7, false },
-    { "idempotency", 1, false }, { "states", 0, false },    { "husks", 6, false },
-    { "archives", 0, true },     { "kept", 0, true },       { "checkpoints", 1, false },
-    { "anchor", 1, false },      { "backup", 0, true },
+    { "sqlite", 0, false },      { "schema", 0, false },       { "meta", 0, false },
+    { "epochs", 1, false },      { "positions", 6, false },    { "versions", 6, false },
+    { "index", 6, false },       { "checksums", 6, false },    { "names", 7, false },
+    { "idempotency", 1, false }, { "states", 0, false },       { "husks", 6, false },
+    { "archives", 0, true },     { "kept", 0, true },          { "checkpoints", 1, false },
+    { "state", 2, false },       { "state writes", 1, false }, { "anchor", 1, false },
+    { "backup", 0, true },
 };
 
 static size_t index_of(const char *name)
@@ -187,6 +188,10 @@ static const struct {
     { "DELETE FROM idempotency", "idempotency", "position 4" },
     { "UPDATE checkpoints SET position = 2", "checkpoints", "reader" },
     { "UPDATE checkpoints SET name = 'raider'", "checkpoints", "raider" },
+    { "UPDATE state SET data = 'y' WHERE key = 'key'", "state", "key" },
+    { "UPDATE state_writes SET revision = 2", "state writes", "w-1" },
+    { "DELETE FROM state WHERE key = 'key'", "state writes", "belongs to no entry" },
+    { "UPDATE state SET revision = 0 WHERE key = 'key'", "state writes", "its entry never had" },
     /* The log's tail is gone: whoever had seen more tells of it. */
     { "DELETE FROM events WHERE position > 3", "checkpoints", "reader" },
     { "DELETE FROM events WHERE position > 3", "idempotency", "key-4" },

@@ -1,0 +1,9 @@
+/* What the state area can prove of its part of the file. */
+#ifndef STELE_STATE_CHECKS_H
+#define STELE_STATE_CHECKS_H
+
+#include "store/check.h"
+
+const stele__check *stele__state_checks(size_t *count_out);
+
+#endif

@@ -1,0 +1,16 @@
+/* Entries of the library's own scopes, for the areas that keep theirs there. */
+#ifndef STELE_STATE_OWN_H
+#define STELE_STATE_OWN_H
+
+#include <stele/state.h>
+
+/* What the scopes of identities begin with. */
+#define STELE__IDENTITY_SCOPE "$identity/"
+
+/* stele_transaction_state_put() and stele_transaction_state_delete(), in scopes with '$', too. */
+stele_status stele__transaction_own_put(stele_transaction *transaction, const stele_put *put,
+                                        stele_written *written_out);
+stele_status stele__transaction_own_delete(stele_transaction *transaction, const stele_remove *what,
+                                           stele_written *written_out);
+
+#endif
