@@ -26,6 +26,7 @@
 #include <stele/codec.h>
 #include <stele/typed.h>
 #include <stele/upcast.h>
+#include <stele/snapshot.h>
 #include <stele/state.h>
 #include <stele/jsonl.h>
 #include <stele/copy.h>

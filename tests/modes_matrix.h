@@ -13,6 +13,7 @@
 #include "state_probes.h"
 #include "backup_probes.h"
 #include "lifecycle_probes.h"
+#include "snapshot_probes.h"
 #include "typed_probes.h"
 
 static const char *const mode_names[MODE_COUNT] = { "file", "wrap", ":memory:", "read_only",
@@ -78,6 +79,14 @@ static const struct matrix_row {
     { "stele_store_checkpoints", "", probe_checkpoints, WORKS },
     { "stele_checkpoints_next", "", probe_checkpoints, WORKS },
     { "stele_checkpoints_close", "", probe_checkpoints, WORKS },
+    { "stele_snapshot_save", "", probe_snapshot_save, WRITES },
+    { "stele_snapshot_load", "", probe_snapshot_load, WORKS },
+    { "stele_snapshot_close", "", probe_snapshot_load, WORKS },
+    { "stele_snapshot_invalidate", "", probe_snapshot_invalidate, WRITES },
+    { "stele_snapshot_invalidate_all", "", probe_snapshot_invalidate_all, WRITES },
+    { "stele_store_snapshots", "", probe_snapshots, WORKS },
+    { "stele_snapshots_next", "", probe_snapshots, WORKS },
+    { "stele_snapshots_close", "", probe_snapshots, WORKS },
     { "stele_state_put", "", probe_state_put, WRITES },
     { "stele_state_delete", "", probe_state_delete, WRITES },
     { "stele_state_clear", "", probe_state_clear, WRITES },
@@ -157,6 +166,10 @@ static const struct matrix_row {
     { "stele_transaction_checkpoint_load", "", probe_checkpoint_load_in, WRITES },
     { "stele_transaction_checkpoint_save", "", probe_checkpoint_save_in, WRITES },
     { "stele_transaction_checkpoints", "", probe_checkpoints_in, WRITES },
+    { "stele_transaction_snapshot_save", "", probe_snapshot_save_in, WRITES },
+    { "stele_transaction_snapshot_load", "", probe_snapshot_load_in, WRITES },
+    { "stele_transaction_snapshot_invalidate", "", probe_snapshot_invalidate_in, WRITES },
+    { "stele_transaction_snapshots", "", probe_snapshots_in, WRITES },
     { "stele_transaction_state_put", "", probe_state_put_in, WRITES },
     { "stele_transaction_state_delete", "", probe_state_delete_in, WRITES },
     { "stele_transaction_state_get", "", probe_state_get_in, WRITES },
@@ -176,6 +189,8 @@ static const struct matrix_row {
     { "stele_verify_open", " around a transaction", probe_verify_around, AROUND },
     { "stele_store_digest", " around a transaction", probe_digest_around, AROUND },
     { "stele_checkpoint_load", " around a transaction", probe_checkpoint_load_around, AROUND },
+    { "stele_snapshot_save", " around a transaction", probe_snapshot_save_around, NEVER },
+    { "stele_snapshot_load", " around a transaction", probe_snapshot_load_around, AROUND },
     { "stele_state_put", " around a transaction", probe_state_put_around, NEVER },
     { "stele_state_clear", " around a transaction", probe_state_clear_around, NEVER },
     { "stele_state_get", " around a transaction", probe_state_get_around, AROUND },
@@ -273,6 +288,10 @@ static const char *const without_store[] = {
     "stele_resume_init",
     "stele_work_init",
     "stele_verify_options_init",
+    "stele_snapshot_init",
+    "stele_snapshot_read_init",
+    "stele_snapshots_read_init",
+    "stele_snapshot_miss_name",
     "stele_put_init",
     "stele_remove_init",
     "stele_entries_read_init",

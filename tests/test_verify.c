@@ -16,7 +16,7 @@ static const struct {
     { "idempotency", 1, false }, { "states", 0, false },       { "husks", 6, false },
     { "archives", 0, true },     { "kept", 0, true },          { "checkpoints", 1, false },
     { "state", 2, false },       { "state writes", 1, false }, { "anchor", 1, false },
-    { "backup", 0, true },
+    { "backup", 0, true },       { "snapshots", 0, true },
 };
 
 static size_t index_of(const char *name)

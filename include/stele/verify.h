@@ -37,8 +37,9 @@ typedef struct stele_verify_options {
     const char *const *names; /**< Only these checks. */
     size_t name_count;        /**< 0: all checks. */
     /** When a check fails, build anew what is derived of what it looks at, which are the SQL
-     * indexes of our tables, in a write transaction, and check again. It is left undone where it
-     * would change or hide anything else; an event is never touched. */
+     * indexes of our tables, or drop it, which are snapshots, in a write transaction, and check
+     * again. It is left undone where it would change or hide anything else; an event is never
+     * touched. */
     bool repair;
 } stele_verify_options;
 

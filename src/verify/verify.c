@@ -9,15 +9,14 @@
 #include "base/options.h"
 #include "checkpoint/checks.h"
 #include "eventstore/checks.h"
+#include "snapshot/checks.h"
 #include "state/checks.h"
 #include "store/check.h"
 
 /* Each area's own table of checks. */
 static const stele__check *(*const verified_areas[])(size_t *count_out) = {
-    stele__store_checks,
-    stele__eventstore_checks,
-    stele__checkpoint_checks,
-    stele__state_checks,
+    stele__store_checks,    stele__eventstore_checks, stele__checkpoint_checks,
+    stele__snapshot_checks, stele__state_checks,
 };
 
 #define AREA_COUNT (sizeof(verified_areas) / sizeof(verified_areas[0]))
