@@ -298,6 +298,10 @@ START_TEST(bash_completes_verbs_options_and_values)
         { "stele completion z", "zsh\n" },
         { "stele li", "lint\n" },
         { "stele lint --l", "--lib\n" },
+        { "stele sta", "state\n" },
+        { "stele state l", "list\n" },
+        { "stele state -s x.db list --n", "--newest\n" },
+        { "stele state put a b --expect n", "none\n" },
         { "stele schema --lib README.m", "README.md\n" },
     };
     if (system("bash --norc -c true") != 0)

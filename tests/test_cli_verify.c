@@ -107,7 +107,8 @@ START_TEST(repair_mends_an_index_and_leaves_the_log_as_it_was)
     assert_has(result->err, "--repair");
 
     result = STELE("verify", "--repair");
-    assert_refused(result, 2, "build damaged indexes of the store anew?");
+    assert_refused(result, 2,
+                   "build damaged indexes of the store anew, and drop damaged snapshots?");
     assert_has(result->err, "hint: -y");
     assert_refused(STELE("verify"), 6, "damaged");
 

@@ -350,6 +350,8 @@ const command commands[] = {
       .examples = { "stele delete customer-8812 --now", "stele delete order-17 --dry-run",
                     "stele delete order-17 --archive 2025.stele -y -o json | jq .finished" },
       .run = run_delete },
+    { .name = "snapshot", .what = "list or drop saved states of streams", .words = snapshot_words },
+    { .name = "state", .what = "get, put, list or delete state entries", .words = state_words },
     { .name = "scrub",
       .forms = { "" },
       .effect = IMPACT_WRITE,
@@ -366,15 +368,17 @@ const command commands[] = {
       .effect = IMPACT_LOOK,
       .beyond = "; with --repair rw",
       .what = "prove that the store is whole",
-      .details = "Exit code 6 when a check fails. --digest adds a hash over the log: equal for\n"
-                 "equal logs. --repair builds damaged indexes anew and checks again; it never\n"
-                 "touches an event, and asks first. Others go on writing meanwhile.\n",
+      .details =
+          "Exit code 6 when a check fails. --digest adds a hash over the log: equal for equal\n"
+          "logs. --repair builds damaged indexes anew, drops damaged snapshots, and checks\n"
+          "again; it never touches an event, and asks first. Others go on writing meanwhile.\n",
       .options = { { .name = "check",
                      .value = "NAME",
                      .repeats = true,
                      .what = "only this check, as the rows name it" },
                    { .name = "digest", .what = "also hash the whole log" },
-                   { .name = "repair", .what = "build what is derived anew when its check fails" },
+                   { .name = "repair",
+                     .what = "build what is derived anew, or drop it, when its check fails" },
                    ARCHIVE_OPTION,
                    RATE_OPTION,
                    YES_OPTION },
@@ -476,7 +480,7 @@ const command commands[] = {
       .run = run_version },
     { .name = "help",
       .forms = { "[VERB]" },
-      .operand_max = 1,
+      .operand_max = 2,
       .what = "explain a verb, or list all",
       .options = { { .name = "synopsis",
                      .hidden = true,

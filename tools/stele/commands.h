@@ -39,7 +39,7 @@ typedef struct option_spec {
 
 /** A verb. */
 typedef struct command {
-    const char *name;
+    const char *name;                     /**< Of one word, or of two: see subverb.h. */
     const char *forms[COMMAND_FORMS_MAX]; /**< Its operands, in each way to call it. */
     size_t operand_min;
     size_t operand_max;
@@ -50,10 +50,15 @@ typedef struct command {
     option_spec options[COMMAND_OPTIONS_MAX];
     const char *examples[COMMAND_EXAMPLES_MAX];
     exit_code (*run)(tool *of);
+    const struct command *words; /**< Of a group, its verbs; then it only has a name and `what`. */
 } command;
 
 /** All verbs, in the order of help; the last has no name. */
 extern const command commands[];
+
+/** Those of the groups, each with its verbs. */
+extern const command snapshot_words[];
+extern const command state_words[];
 
 /** What goes before or after any verb; the last has no name. */
 extern const option_spec common_options[];
@@ -76,6 +81,12 @@ exit_code run_archive(tool *of);
 exit_code run_restore(tool *of);
 exit_code run_tombstone(tool *of);
 exit_code run_delete(tool *of);
+exit_code run_snapshot_list(tool *of);
+exit_code run_snapshot_invalidate(tool *of);
+exit_code run_state_get(tool *of);
+exit_code run_state_put(tool *of);
+exit_code run_state_list(tool *of);
+exit_code run_state_delete(tool *of);
 exit_code run_scrub(tool *of);
 exit_code run_verify(tool *of);
 exit_code run_backup(tool *of);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "subverb.h"
 #include "tool.h"
 
 /* Call `each` for every option of `verb` that is shown, the common ones included. */
@@ -52,14 +53,55 @@ static void print_bash_value(const option_spec *spec, const void *context)
     const command *verb = context;
     if (spec->value == NULL)
         return;
-    printf("    %s:--%s", verb != NULL ? verb->name : "*", spec->name);
+    const char *quote = verb != NULL ? "'" : ""; /* a name may have a blank */
+    const char *name = verb != NULL ? verb->name : "*";
+    printf("    %s%s%s:--%s", quote, name, quote, spec->name);
     if (spec->letter != '\0')
-        printf(" | %s:-%c", verb != NULL ? verb->name : "*", spec->letter);
+        printf(" | %s%s%s:-%c", quote, name, quote, spec->letter);
     if (takes_file(spec))
         fputs(") COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", stdout);
     else
         printf(") COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n",
                spec->choices != NULL ? spec->choices : "");
+}
+
+/* What can follow the first word of verbs of two, or one that is a verb. */
+static void print_bash_words(const command *verb)
+{
+    buffer words = { 0 };
+    buffer_add(&words, "", 0);
+    if (verb->words != NULL)
+        add_second_words(&words, verb);
+    else
+        add_operand_words(&words, verb);
+    printf("    '%s') words='%s", verb->name, words.bytes);
+    for_options(verb, print_bash_name, NULL);
+    fputs("' ;;\n", stdout);
+    buffer_dispose(&words);
+}
+
+static void print_bash_values(const command *verb)
+{
+    for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
+        if (verb->options[i].name != NULL && !verb->options[i].hidden)
+            print_bash_value(&verb->options[i], verb);
+    }
+}
+
+/* Call `each` for every verb of `table`, and for those of its groups. */
+static void for_verbs(const command *table, void (*each)(const command *verb))
+{
+    for (const command *verb = table; verb != NULL && verb->name != NULL; verb++) {
+        each(verb);
+        for_verbs(verb->words, each);
+    }
+}
+
+/* After the first word of a group the verb goes on. */
+static void print_bash_group(const command *verb)
+{
+    if (verb->words != NULL)
+        printf("            %s) ;;\n", verb->name);
 }
 
 static void print_bash(void)
@@ -72,19 +114,21 @@ static void print_bash(void)
           "        case ${COMP_WORDS[i]} in\n"
           "        -s | -o | --store | --output) ((i++)) ;;\n"
           "        -*) ;;\n"
-          "        *) verb=${COMP_WORDS[i]}; break ;;\n"
+          "        *)\n"
+          "            verb=${verb:+$verb }${COMP_WORDS[i]}\n"
+          "            case $verb in\n",
+          stdout);
+    for_verbs(commands, print_bash_group);
+    fputs("            *) break ;;\n"
+          "            esac\n"
+          "            ;;\n"
           "        esac\n"
           "    done\n"
           "    case $verb:$before in\n",
           stdout);
     for (const option_spec *spec = common_options; spec->name != NULL; spec++)
         print_bash_value(spec, NULL);
-    for (const command *verb = commands; verb->name != NULL; verb++) {
-        for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
-            if (verb->options[i].name != NULL && !verb->options[i].hidden)
-                print_bash_value(&verb->options[i], verb);
-        }
-    }
+    for_verbs(commands, print_bash_values);
     fputs("    esac\n"
           "    local words=''\n"
           "    case $verb in\n"
@@ -94,15 +138,7 @@ static void print_bash(void)
         printf("%s ", verb->name);
     for_options(NULL, print_bash_name, NULL);
     fputs("' ;;\n", stdout);
-    for (const command *verb = commands; verb->name != NULL; verb++) {
-        buffer words = { 0 };
-        buffer_add(&words, "", 0);
-        add_operand_words(&words, verb);
-        printf("    %s) words='%s", verb->name, words.bytes);
-        for_options(verb, print_bash_name, NULL);
-        fputs("' ;;\n", stdout);
-        buffer_dispose(&words);
-    }
+    for_verbs(commands, print_bash_words);
     fputs("    esac\n"
           "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
           "    if [[ $verb == import && $word != -* ]]; then\n"
@@ -153,7 +189,7 @@ static void print_zsh_option(const option_spec *spec, const void *context)
 
 static void print_zsh_verb(const command *verb)
 {
-    printf("    (%s)\n        _arguments \\\n", verb->name);
+    fputs("        _arguments \\\n", stdout);
     for_options(verb, print_zsh_option, NULL);
     buffer words = { 0 };
     buffer_add(&words, "", 0);
@@ -164,6 +200,21 @@ static void print_zsh_verb(const command *verb)
         printf("        '*:argument:(%s)'\n", words.bytes);
     buffer_dispose(&words);
     fputs("        ;;\n", stdout);
+}
+
+/* A case for each word of the group, and what those are. */
+static void print_zsh_group(const command *group)
+{
+    buffer words = { 0 };
+    add_second_words(&words, group);
+    fputs("        case $words[2] in\n", stdout);
+    for (const command *verb = group->words; verb->name != NULL; verb++) {
+        printf("        (%s)\n        shift words; ((CURRENT--))\n", second_word(group, verb));
+        print_zsh_verb(verb);
+    }
+    printf("        (*) ((CURRENT == 2)) && compadd -- %s ;;\n        esac\n        ;;\n",
+           words.bytes);
+    buffer_dispose(&words);
 }
 
 static void print_zsh(void)
@@ -192,8 +243,13 @@ static void print_zsh(void)
           "    fi\n"
           "    case $words[1] in\n",
           stdout);
-    for (const command *verb = commands; verb->name != NULL; verb++)
-        print_zsh_verb(verb);
+    for (const command *verb = commands; verb->name != NULL; verb++) {
+        printf("    (%s)\n", verb->name);
+        if (verb->words != NULL)
+            print_zsh_group(verb);
+        else
+            print_zsh_verb(verb);
+    }
     fputs("    esac\n"
           "}\n"
           "# Read from a folder of $fpath it is called at once, else it is registered.\n"
@@ -217,12 +273,30 @@ static void print_fish_text(const char *text)
     }
 }
 
+/* Where the verb's words have been typed. A verb whose name is a group's second word, too, is not
+ * meant there. */
+static void print_fish_condition(const command *verb)
+{
+    const char *blank = strchr(verb->name, ' ');
+    fputs(" -n '", stdout);
+    if (blank != NULL)
+        printf("__fish_seen_subcommand_from %.*s; and __fish_seen_subcommand_from %s",
+               (int)(blank - verb->name), verb->name, blank + 1);
+    else
+        printf("__fish_seen_subcommand_from %s", verb->name);
+    for (const command *group = commands; blank == NULL && group->name != NULL; group++) {
+        if (group->words != NULL && find_subverb(group, verb->name) != NULL)
+            printf("; and not __fish_seen_subcommand_from %s", group->name);
+    }
+    fputs("'", stdout);
+}
+
 static void print_fish_option(const option_spec *spec, const void *context)
 {
     const command *verb = context;
     fputs("complete -c stele", stdout);
     if (verb != NULL)
-        printf(" -n '__fish_seen_subcommand_from %s'", verb->name);
+        print_fish_condition(verb);
     printf(" -l %s", spec->name);
     if (spec->letter != '\0')
         printf(" -s %c", spec->letter);
@@ -237,6 +311,30 @@ static void print_fish_option(const option_spec *spec, const void *context)
     fputs("'\n", stdout);
 }
 
+/* The options of a verb, and the words that its operand can be; of a group, those that go on. */
+static void print_fish_verb(const command *verb)
+{
+    buffer words = { 0 };
+    for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
+        if (verb->options[i].name != NULL && !verb->options[i].hidden)
+            print_fish_option(&verb->options[i], verb);
+    }
+    if (verb->words != NULL) {
+        add_second_words(&words, verb);
+        printf("complete -c stele -n '__fish_seen_subcommand_from %s; and not"
+               " __fish_seen_subcommand_from %s' -a '%s'\n",
+               verb->name, words.bytes, words.bytes);
+    } else {
+        add_operand_words(&words, verb);
+        if (words.size > 0) {
+            fputs("complete -c stele", stdout);
+            print_fish_condition(verb);
+            printf(" -a '%s'\n", words.bytes);
+        }
+    }
+    buffer_dispose(&words);
+}
+
 static void print_fish(void)
 {
     fputs("# fish completion for stele; from: stele completion fish\n"
@@ -247,17 +345,8 @@ static void print_fish(void)
         printf("complete -c stele -n __fish_use_subcommand -a %s -d '", verb->name);
         print_fish_text(verb->what);
         fputs("'\n", stdout);
-        for (size_t i = 0; i < COMMAND_OPTIONS_MAX; i++) {
-            if (verb->options[i].name != NULL && !verb->options[i].hidden)
-                print_fish_option(&verb->options[i], verb);
-        }
-        buffer words = { 0 };
-        add_operand_words(&words, verb);
-        if (words.size > 0)
-            printf("complete -c stele -n '__fish_seen_subcommand_from %s' -a '%s'\n", verb->name,
-                   words.bytes);
-        buffer_dispose(&words);
     }
+    for_verbs(commands, print_fish_verb);
     fputs("complete -c stele -n '__fish_seen_subcommand_from import' -F\n", stdout);
 }
 

@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "options.h"
+#include "subverb.h"
 #include "tool.h"
 
 #define WHAT_COLUMN 24
-#define VERB_WIDTH  12
+#define VERB_WIDTH  14
 
 static bool is_shown(const option_spec *spec, unsigned form)
 {
@@ -106,6 +107,14 @@ void print_verb_help(const command *verb)
         printf("  %s\n", verb->examples[i]);
 }
 
+void print_verb_line(const char *name, const char *what)
+{
+    if (strlen(name) < VERB_WIDTH)
+        printf("  %-*s%s\n", VERB_WIDTH, name, what);
+    else
+        printf("  %s\n  %*s%s\n", name, VERB_WIDTH, "", what);
+}
+
 void print_help(void)
 {
     fputs("usage: stele [-s FILE] VERB ...\n"
@@ -115,7 +124,7 @@ void print_help(void)
           "verbs:\n",
           stdout);
     for (const command *verb = commands; verb->name != NULL; verb++)
-        printf("  %-*s%s\n", VERB_WIDTH, verb->name, verb->what);
+        print_verb_line(verb->name, verb->what);
     fputs("\noptions, before or after the verb:\n", stdout);
     print_common_options();
     fputs("\n"
@@ -127,25 +136,51 @@ void print_help(void)
           stdout);
 }
 
+static void print_synopsis(void)
+{
+    buffer lines = { 0 };
+    for (const command *verb = commands; verb->name != NULL; verb++) {
+        add_synopsis(&lines, verb, "");
+        for (const command *word = verb->words; word != NULL && word->name != NULL; word++)
+            add_synopsis(&lines, word, "");
+    }
+    fwrite(lines.bytes, 1, lines.size, stdout);
+    buffer_dispose(&lines);
+}
+
+/* Explain `name`, or, of a group, `name` and `word`. */
+static exit_code explain(const char *name, const char *word)
+{
+    const command *verb = find_command(name);
+    if (verb == NULL) {
+        report_unknown_verb(name);
+        return EXIT_USAGE;
+    }
+    if (verb->words != NULL && word == NULL) {
+        print_group_help(verb);
+        return EXIT_OK;
+    }
+    const command *of_group = verb->words != NULL ? find_subverb(verb, word) : NULL;
+    if (verb->words == NULL && word != NULL)
+        report_error("unexpected argument '%s'", word);
+    else if (verb->words != NULL && of_group == NULL)
+        report_wrong_subverb(verb, word);
+    else {
+        print_verb_help(of_group != NULL ? of_group : verb);
+        return EXIT_OK;
+    }
+    return EXIT_USAGE;
+}
+
 exit_code run_help(tool *of)
 {
     if (option_given(of, "synopsis")) {
-        buffer lines = { 0 };
-        for (const command *verb = commands; verb->name != NULL; verb++)
-            add_synopsis(&lines, verb, "");
-        fwrite(lines.bytes, 1, lines.size, stdout);
-        buffer_dispose(&lines);
+        print_synopsis();
         return EXIT_OK;
     }
     if (of->operand_count == 0) {
         print_help();
         return EXIT_OK;
     }
-    const command *verb = find_command(of->operands[0]);
-    if (verb == NULL) {
-        report_unknown_verb(of->operands[0]);
-        return EXIT_USAGE;
-    }
-    print_verb_help(verb);
-    return EXIT_OK;
+    return explain(of->operands[0], of->operand_count > 1 ? of->operands[1] : NULL);
 }

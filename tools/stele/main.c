@@ -16,6 +16,7 @@
 
 #include "help.h"
 #include "options.h"
+#include "subverb.h"
 #include "tool.h"
 
 /* A program started with a standard descriptor closed would open its store as that descriptor, and
@@ -38,6 +39,8 @@ static exit_code run_command_line(tool *of, int argc, char **argv)
     case PARSE_HELP:
         if (of->verb != NULL)
             print_verb_help(of->verb);
+        else if (of->group != NULL)
+            print_group_help(of->group);
         else
             print_help();
         return EXIT_OK;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "subverb.h"
 #include "suggest.h"
 
 #define COMMON_OPTIONS_MAX 8
@@ -26,6 +27,8 @@ static void hint_at_help(const tool *of)
 {
     if (of->verb != NULL)
         report_hint("stele %s --help", of->verb->name);
+    else if (of->group != NULL)
+        report_hint("stele %s --help", of->group->name);
     else
         report_hint("stele --help lists what there is");
 }
@@ -43,11 +46,11 @@ static const option_spec *find_common(const char *argument)
     return NULL;
 }
 
-/* The index of the verb: of the first argument that is no option. `argc` when there is none, or
- * when an option before it is none that goes there. */
-static int find_verb(int argc, char **argv)
+/* The index of a word of the verb: of the first argument from `from` on that is no option. `argc`
+ * when there is none, or when an option before it is none that goes there. */
+static int find_word(int argc, char **argv, int from)
 {
-    for (int i = 1; i < argc; i++) {
+    for (int i = from; i < argc; i++) {
         const char *argument = argv[i];
         if (argument[0] != '-' || argument[1] == '\0')
             return i;
@@ -281,11 +284,17 @@ static bool check_groups(const tool *of)
     return true;
 }
 
-/* Read all arguments, of which `verb_at` is the verb. @return False when one was refused. */
-static bool read_arguments(tool *of, int argc, char **argv, int verb_at)
+/* Where the words of the verb are among the arguments; `argc` for none. */
+typedef struct verb_place {
+    int first;
+    int second;
+} verb_place;
+
+/* Read all arguments but the words of the verb. @return False when one was refused. */
+static bool read_arguments(tool *of, int argc, char **argv, verb_place place)
 {
-    const char *verb = verb_at < argc ? argv[verb_at] : NULL;
-    bool verb_skipped = false;
+    const char *first = place.first < argc ? argv[place.first] : NULL;
+    const char *second = place.second < argc ? argv[place.second] : NULL;
     option_tables tables;
     make_tables(&tables, of->verb);
     opterr = 0;
@@ -301,35 +310,56 @@ static bool read_arguments(tool *of, int argc, char **argv, int verb_at)
         if (result != 1) {
             if (!take_option(of, spec_of(&tables, result), optarg))
                 return false;
-        } else if (!verb_skipped && optarg == verb) {
-            verb_skipped = true;
-        } else {
+        } else if (optarg != first && optarg != second) {
             take_operand(of, optarg);
         }
     }
     for (; optind < argc; optind++) { /* what is after two dashes */
-        if (verb_skipped || optind != verb_at)
+        if (argv[optind] != first && argv[optind] != second)
             take_operand(of, argv[optind]);
     }
     return true;
 }
 
+/* Find the verb, or the group without a word behind. @return False when there is none such, which
+ * was reported. */
+static bool choose_verb(tool *of, int argc, char **argv, verb_place *place_out)
+{
+    *place_out = (verb_place){ find_word(argc, argv, 1), argc };
+    if (place_out->first >= argc)
+        return true;
+    const char *name = argv[place_out->first];
+    of->verb = find_command(name);
+    if (of->verb == NULL) {
+        report_unknown_verb(name);
+        return false;
+    }
+    if (of->verb->words == NULL)
+        return true;
+    of->group = of->verb;
+    of->verb = NULL;
+    place_out->second = find_word(argc, argv, place_out->first + 1);
+    if (place_out->second >= argc)
+        return true;
+    of->verb = find_subverb(of->group, argv[place_out->second]);
+    if (of->verb == NULL)
+        report_wrong_subverb(of->group, argv[place_out->second]);
+    return of->verb != NULL;
+}
+
 parse_result parse_command_line(tool *of, int argc, char **argv)
 {
-    int verb_at = find_verb(argc, argv);
-    if (verb_at < argc) {
-        of->verb = find_command(argv[verb_at]);
-        if (of->verb == NULL) {
-            report_unknown_verb(argv[verb_at]);
-            return PARSE_WRONG;
-        }
-    }
-    if (!read_arguments(of, argc, argv, verb_at))
+    verb_place place;
+    if (!choose_verb(of, argc, argv, &place) || !read_arguments(of, argc, argv, place))
         return PARSE_WRONG;
     if (was_given(of, "help"))
         return PARSE_HELP;
     if (was_given(of, "version"))
         return PARSE_VERSION;
+    if (of->verb == NULL && of->group != NULL) {
+        report_wrong_subverb(of->group, NULL);
+        return PARSE_WRONG;
+    }
     if (of->verb == NULL) {
         report_error("no verb given");
         hint_at_help(of);

@@ -12,7 +12,7 @@
 /** Whether the tool goes on after the command line was read. */
 typedef enum parse_result {
     PARSE_RUN,     /**< Run `of->verb`. */
-    PARSE_HELP,    /**< Explain `of->verb`, or everything when it is NULL. */
+    PARSE_HELP,    /**< Explain `of->verb`, else `of->group`, else everything. */
     PARSE_VERSION, /**< Print the version. */
     PARSE_WRONG    /**< What is wrong has been reported. */
 } parse_result;

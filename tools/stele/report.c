@@ -77,7 +77,8 @@ exit_code exit_code_of(stele_status status)
     case STELE_NOT_FOUND: return EXIT_NOT_FOUND;
     case STELE_CONFLICT:
     case STELE_KEY_REUSED:
-    case STELE_FENCED: return EXIT_CONFLICT;
+    case STELE_FENCED:
+    case STELE_REFUSED: return EXIT_CONFLICT;
     case STELE_BUSY: return EXIT_BUSY;
     case STELE_CORRUPT: return EXIT_DAMAGED;
     case STELE_ARCHIVED:
@@ -98,19 +99,26 @@ static const char *hint_for(stele_status status)
     case STELE_FULL: return "free some space and repeat; reading still works";
     case STELE_KEY_REUSED: return "a key names one append; give other content another --key";
     case STELE_READ_ONLY: return "stele doctor says why";
+    case STELE_REFUSED: return "nothing was stored; the rules that refused are the program's own";
     case STELE_UNKNOWN_OUTCOME: return "repeat it with the same --key: nothing is stored twice";
     default: return NULL;
     }
 }
 
-exit_code report_status(stele_status status)
+exit_code report_status_alone(stele_status status)
 {
     const char *text = stele_error_text();
     report_error("%s", text[0] != '\0' ? text : stele_status_text(status));
+    return exit_code_of(status);
+}
+
+exit_code report_status(stele_status status)
+{
+    exit_code code = report_status_alone(status);
     const char *hint = hint_for(status);
     if (hint != NULL)
         report_hint("%s", hint);
-    return exit_code_of(status);
+    return code;
 }
 
 void report_progress(const char *format, ...)

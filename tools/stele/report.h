@@ -13,7 +13,7 @@ typedef enum exit_code {
     EXIT_OTHER = 1,        /**< The disk, memory, anything without a number of its own. */
     EXIT_USAGE = 2,        /**< The arguments are wrong. */
     EXIT_NOT_FOUND = 3,    /**< No such store, file or stream. */
-    EXIT_CONFLICT = 4,     /**< The stream or the key says no. */
+    EXIT_CONFLICT = 4,     /**< The stream, the key or the program's rules say no. */
     EXIT_BUSY = 5,         /**< Another process held the store for too long. */
     EXIT_DAMAGED = 6,      /**< The file is damaged, or is no store. */
     EXIT_REFUSED = 7,      /**< Archived, tombstoned, unsupported, read-only. */
@@ -32,6 +32,8 @@ void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** Say why the library failed, with a hint where there is one. @return The code for `status`. */
 exit_code report_status(stele_status status);
+/** report_status() without its hint, for a verb that has one of its own. */
+exit_code report_status_alone(stele_status status);
 
 /** The code for `status`, without a word. */
 exit_code exit_code_of(stele_status status);

@@ -30,6 +30,7 @@ typedef struct given_option {
 
 struct tool {
     const command *verb;
+    const command *group;   /**< Of a verb of two words; else NULL. */
     const char *store_path; /**< NULL when none was named. */
     bool immutable;
     bool format_given;

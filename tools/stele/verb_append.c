@@ -1,16 +1,12 @@
 /*
  * append: one event, from the command line or from standard input.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "operand.h"
 #include "options.h"
 #include "tool.h"
-
-#define READ_SIZE ((size_t)64 * 1024)
 
 static const column fields[] = {
     { .name = "stream" },
@@ -18,35 +14,6 @@ static const column fields[] = {
     { .name = "position" },
     { .name = "duplicate" },
 };
-
-/* Read standard input to its end, or to just beyond `size_max`: the library then refuses it. */
-static bool read_input(buffer *to, size_t size_max)
-{
-    buffer_add(to, "", 0);
-    while (to->size <= size_max) {
-        to->bytes = grow(to->bytes, &to->capacity, to->size + READ_SIZE + 1, 1);
-        ssize_t size = read(STDIN_FILENO, to->bytes + to->size, READ_SIZE);
-        if (size == 0)
-            break;
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size < 0) {
-            report_error("can't read standard input: %s", strerror(errno));
-            return false;
-        }
-        to->size += (size_t)size;
-    }
-    return true;
-}
-
-/* The newline that echo and editors put at the end belongs to the line, not to the JSON. */
-static void drop_newline(buffer *of)
-{
-    if (of->size > 0 && of->bytes[of->size - 1] == '\n')
-        of->size--;
-    if (of->size > 0 && of->bytes[of->size - 1] == '\r')
-        of->size--;
-}
 
 static bool read_expected(const tool *of, int64_t *expected_out)
 {
@@ -157,19 +124,10 @@ exit_code run_append(tool *of)
     if (code != EXIT_OK)
         return code;
     buffer input = { 0 };
-    const char *data = of->operand_count > 2 ? of->operands[2] : "";
-    event.data = data;
-    event.data_size = strlen(data);
-    if (strcmp(data, "-") == 0) {
-        if (!read_input(&input, (size_t)event_size_max)) {
-            code = EXIT_OTHER;
-        } else {
-            if (event.codec == NULL || strcmp(event.codec, "json") == 0)
-                drop_newline(&input);
-            event.data = input.bytes;
-            event.data_size = input.size;
-        }
-    }
+    bool is_line = event.codec == NULL || strcmp(event.codec, "json") == 0;
+    if (!take_data(of->operand_count > 2 ? of->operands[2] : NULL, (size_t)event_size_max, is_line,
+                   &input, &event.data, &event.data_size))
+        code = EXIT_OTHER;
     if (code == EXIT_OK)
         code = append_event(of, store, &append);
     stele_store_close(store);

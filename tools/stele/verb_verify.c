@@ -159,7 +159,8 @@ static exit_code open_to_repair(const tool *of, stele_store **store_out)
         report_error("--immutable is for looking only, and --repair writes");
         return EXIT_USAGE;
     }
-    exit_code code = confirm(of, "build damaged indexes of the store anew?");
+    exit_code code =
+        confirm(of, "build damaged indexes of the store anew, and drop damaged snapshots?");
     if (code != EXIT_OK)
         return code;
     stele_options options = STELE_OPTIONS_INIT;
