@@ -470,6 +470,8 @@ static inline stele_status call_resume(caller *self)
     return stele_store_resume(store, NULL, NULL);
 }
 
+#include "every_point_call.h"
+
 static const struct {
     const char *name;
     stele_status (*call)(caller *self);
@@ -501,6 +503,9 @@ static const struct {
     { "record_decode", call_decode },
     { "archives", call_archives },
     { "resume", call_resume },
+    { "resume points", call_points },
+    { "resume points in a transaction", call_points_in },
+    { "session memory", call_session },
     { "transaction", call_transaction },
     { "transaction, rolled back", call_rolled_back },
 };

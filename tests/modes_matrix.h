@@ -11,6 +11,7 @@
 #include "key_probes.h"
 #include "retention_probes.h"
 #include "state_probes.h"
+#include "resume_point_probes.h"
 #include "backup_probes.h"
 #include "lifecycle_probes.h"
 #include "snapshot_probes.h"
@@ -148,6 +149,23 @@ static const struct matrix_row {
     { "stele_store_resume", "", probe_resume, WRITES },
     { "stele_store_shrink", "", probe_shrink, WRITES },
     { "stele_store_scrub", "", probe_scrub, WRITES },
+    { "stele_resume_point_save", "", probe_point_save, WRITES },
+    { "stele_resume_point_load", "", probe_point_load, WORKS },
+    { "stele_resume_record_close", "", probe_point_load, WORKS },
+    { "stele_resume_point_delete", "", probe_point_delete, WRITES },
+    { "stele_resume_point_list", "", probe_points, WORKS },
+    { "stele_resume_points_next", "", probe_points, WORKS },
+    { "stele_resume_points_close", "", probe_points, WORKS },
+    { "stele_resume_point_resume", "", probe_point_resume, WRITES },
+    { "stele_session_open", "", probe_session, WORKS },
+    { "stele_session_close", "", probe_session, WORKS },
+    { "stele_session_add", "", probe_session_add, WRITES },
+    { "stele_session_read", "", probe_session_read, WORKS },
+    { "stele_session_turns_close", "", probe_session_read, WORKS },
+    { "stele_session_flush", "", probe_session_flush, WRITES },
+    { "stele_session_snapshot", "", probe_session_snapshot, WORKS },
+    { "stele_session_restore", "", probe_session_restore, WRITES },
+    { "stele_session_health", "", probe_session_health, WORKS },
     { "stele_transaction_begin", "", probe_transaction, WRITES },
     { "stele_transaction_begin_wait", "", probe_begin_wait, WRITES },
     { "stele_transaction_commit", "", probe_commit, WRITES },
@@ -180,6 +198,9 @@ static const struct matrix_row {
     { "stele_transaction_tombstone", "", probe_tombstone_in, WRITES },
     { "stele_transaction_delete", "", probe_delete_in, WRITES },
     { "stele_transaction_archives", "", probe_archives_in, WRITES },
+    { "stele_transaction_resume_point_save", "", probe_point_save_in, WRITES },
+    { "stele_transaction_resume_point_load", "", probe_point_load_in, WRITES },
+    { "stele_transaction_resume_point_delete", "", probe_point_delete_in, WRITES },
     { "stele_store_append", " around a transaction", probe_append_around, NEVER },
     { "stele_store_transfer", " around a transaction", probe_transfer_around, NEVER },
     { "stele_store_key", " around a transaction", probe_key_around, AROUND },
@@ -201,6 +222,10 @@ static const struct matrix_row {
     { "stele_store_backup", " around a transaction", probe_backup_around, NEVER },
     { "stele_store_archive", " around a transaction", probe_archive_around, NEVER },
     { "stele_store_shrink", " around a transaction", probe_shrink_around, NEVER },
+    { "stele_resume_point_save", " around a transaction", probe_point_save_around, NEVER },
+    { "stele_resume_point_load", " around a transaction", probe_point_load_around, AROUND },
+    { "stele_session_add", " around a transaction", probe_session_add_around, NEVER },
+    { "stele_session_read", " around a transaction", probe_session_read_around, AROUND },
 };
 /* clang-format on */
 
@@ -297,6 +322,9 @@ static const char *const without_store[] = {
     "stele_entries_read_init",
     "stele_identity_init",
     "stele_identity_scope",
+    "stele_resume_point_init",
+    "stele_resumption_init",
+    "stele_session_options_init",
 };
 /* clang-format on */
 
