@@ -28,6 +28,8 @@
 #include <stele/upcast.h>
 #include <stele/snapshot.h>
 #include <stele/state.h>
+#include <stele/aggregate.h>
+#include <stele/scenario.h>
 #include <stele/resume_point.h>
 #include <stele/session.h>
 #include <stele/jsonl.h>

@@ -532,6 +532,7 @@ static inline stele_status try_recover(attempt *run)
 }
 
 #include "memory_lifecycle.h"
+#include "memory_aggregates.h"
 
 static const struct {
     const char *name;
@@ -557,6 +558,8 @@ static const struct {
     { "checkpoint", try_checkpoint, false },
     { "copy", try_copy, false },
     { "lifecycle", try_lifecycle, false },
+    { "aggregate", try_aggregate, false },
+    { "owning aggregate", try_owning_aggregate, false },
     { "open", try_open, true },
     { "open for reading", try_open_for_reading, true },
     { "create", try_create, true },

@@ -16,6 +16,8 @@
 #include "lifecycle_probes.h"
 #include "snapshot_probes.h"
 #include "typed_probes.h"
+#include "scenario_probes.h"
+#include "aggregate_probes.h"
 
 static const char *const mode_names[MODE_COUNT] = { "file", "wrap", ":memory:", "read_only",
                                                     "immutable" };
@@ -128,6 +130,17 @@ static const struct matrix_row {
     { "stele_upcast_emit", "", probe_emit, WORKS },
     { "stele_upcast_emit_value", "", probe_emit_value, WORKS },
     { "stele_upcast_fail", "", probe_upcast_fail, WORKS },
+    { "stele_scenario_open", "", probe_scenario, WORKS },
+    { "stele_scenario_given", "", probe_given, WRITES },
+    { "stele_scenario_given_event", "", probe_given_event, WRITES },
+    { "stele_scenario_when", "", probe_when, WRITES },
+    { "stele_scenario_then", "", probe_then, WRITES },
+    { "stele_scenario_then_event", "", probe_then_event, WRITES },
+    { "stele_scenario_then_nothing", "", probe_then_nothing, WORKS },
+    { "stele_scenario_then_refused", "", probe_then_refused, WORKS },
+    { "stele_scenario_then_state", "", probe_then_state, WORKS },
+    { "stele_scenario_state", "", probe_scenario_state, WORKS },
+    { "stele_scenario_close", "", probe_scenario, WORKS },
     { "stele_verify_open", "", probe_verify, WORKS },
     { "stele_verify_next", "", probe_verify, WORKS },
     { "stele_verify_close", "", probe_verify, WORKS },
@@ -137,6 +150,21 @@ static const struct matrix_row {
     { "stele_store_lint", "", probe_lint, WORKS },
     { "stele_lint_next", "", probe_lint, WORKS },
     { "stele_lint_close", "", probe_lint, WORKS },
+    { "stele_aggregate_open", "", probe_aggregate_open, WORKS },
+    { "stele_aggregate_close", "", probe_aggregate_open, WORKS },
+    { "stele_aggregate_describe", "", probe_aggregate_describe, WORKS },
+    { "stele_aggregate_execute", "", probe_execute, WRITES },
+    { "stele_aggregate_execute", " with nothing to be done", probe_execute_nothing, WORKS },
+    { "stele_decision_emit", "", probe_decision, WORKS },
+    { "stele_decision_emit_typed", "", probe_decision, WORKS },
+    { "stele_decision_emit_event", "", probe_decision, WORKS },
+    { "stele_decision_refuse", "", probe_decision, WORKS },
+    { "stele_decision_stream", "", probe_decision, WORKS },
+    { "stele_decision_version", "", probe_decision, WORKS },
+    { "stele_aggregate_load", "", probe_load, WORKS },
+    { "stele_aggregate_at", "", probe_at, WORKS },
+    { "stele_aggregate_clear", "", probe_load, WORKS },
+    { "stele_aggregate_snapshot", "", probe_aggregate_snapshot, WRITES },
     { "stele_store_archive", "", probe_archive, WRITES },
     { "stele_store_restore", "", probe_restore, WRITES },
     { "stele_store_tombstone", "", probe_tombstone, WRITES },
@@ -193,6 +221,8 @@ static const struct matrix_row {
     { "stele_transaction_state_get", "", probe_state_get_in, WRITES },
     { "stele_transaction_state_write", "", probe_state_write_in, WRITES },
     { "stele_transaction_state_list", "", probe_state_list_in, WRITES },
+    { "stele_transaction_aggregate_execute", "", probe_execute_in, WRITES },
+    { "stele_transaction_aggregate_load", "", probe_load_in, WRITES },
     { "stele_transaction_archive", "", probe_archive_in, WRITES },
     { "stele_transaction_restore", "", probe_restore_in, WRITES },
     { "stele_transaction_tombstone", "", probe_tombstone_in, WRITES },
@@ -217,6 +247,10 @@ static const struct matrix_row {
     { "stele_state_get", " around a transaction", probe_state_get_around, AROUND },
     { "stele_append_typed", " around a transaction", probe_append_typed_around, NEVER },
     { "stele_record_decode", " around a transaction", probe_decode_around, WRITES },
+    { "stele_scenario_given", " around a transaction", probe_given_around, NEVER },
+    { "stele_scenario_state", " around a transaction", probe_scenario_state_around, AROUND },
+    { "stele_aggregate_execute", " around a transaction", probe_execute_around, NEVER },
+    { "stele_aggregate_load", " around a transaction", probe_load_around, AROUND },
     { "stele_store_lint", " around a transaction", probe_lint_around, AROUND },
     { "stele_store_retain", " around a transaction", probe_retain_around, NEVER },
     { "stele_store_backup", " around a transaction", probe_backup_around, NEVER },
@@ -325,6 +359,11 @@ static const char *const without_store[] = {
     "stele_resume_point_init",
     "stele_resumption_init",
     "stele_session_options_init",
+    "stele_decider_init",
+    "stele_aggregate_options_init",
+    "stele_execute_init",
+    "stele_cause_init",
+    "stele_at_init",
 };
 /* clang-format on */
 

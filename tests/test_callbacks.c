@@ -1,173 +1,5 @@
 /* docs/callbacks.md, cell by cell: what each callback may call, and what it is told otherwise. */
-#include "upcasters.h"
-
-/* --- What a callback might call --- */
-
-static stele_transaction *open_transaction;
-static stele_store *other;
-
-static stele_status try_append(void)
-{
-    return append_one("account-7", STELE_ANY, "tried", NULL);
-}
-
-static stele_status try_submit(void)
-{
-    stele_event event = make_event("tried", "{}");
-    stele_append append = make_append("account-7", STELE_ANY, &event, 1);
-    stele_ticket *ticket = NULL;
-    stele_status status = stele_store_submit(store, &append, NULL, &ticket);
-    stele_ticket_close(ticket);
-    return status;
-}
-
-static stele_status try_flush(void)
-{
-    return stele_store_flush(store, NULL);
-}
-
-static stele_status try_begin(void)
-{
-    stele_transaction *transaction = NULL;
-    stele_status status = stele_transaction_begin(store, &transaction);
-    stele_transaction_end(transaction);
-    return status;
-}
-
-static stele_status try_head(void)
-{
-    int64_t position = 0;
-    return stele_store_head(store, &position);
-}
-
-static stele_status try_read(void)
-{
-    stele_cursor *cursor = NULL;
-    const stele_record *record = NULL;
-    stele_status status = stele_store_read(store, NULL, &cursor);
-    if (status == STELE_OK)
-        status = stele_cursor_next(cursor, &record);
-    stele_cursor_close(cursor);
-    return status > 0 ? STELE_OK : status;
-}
-
-static stele_status try_describe(void)
-{
-    stele_store_info info = STELE_STORE_INFO_INIT;
-    return stele_store_describe(store, &info);
-}
-
-static stele_status try_transfer(void)
-{
-    return stele_store_transfer(store, NULL, NULL);
-}
-
-static stele_status try_checkpoint(void)
-{
-    return stele_checkpoint_save(store, "reader", 0);
-}
-
-static stele_status try_verify(void)
-{
-    stele_verify *verify = NULL;
-    const stele_check *check = NULL;
-    stele_status status = stele_verify_open(store, NULL, &verify);
-    while (status == STELE_OK)
-        status = stele_verify_next(verify, &check);
-    stele_verify_close(verify);
-    return status == STELE_DONE ? STELE_OK : status;
-}
-
-static stele_status try_inside(void)
-{
-    if (open_transaction == NULL)
-        return STELE_NOT_FOUND;
-    stele_event event = make_event("tried", "{}");
-    stele_append append = make_append("account-8", STELE_ANY, &event, 1);
-    return stele_transaction_append(open_transaction, &append, NULL);
-}
-
-static stele_status try_other_store(void)
-{
-    return append_to(other, "account-7", STELE_ANY, "tried", NULL);
-}
-
-static stele_status try_lookup(void)
-{
-    const stele_codec *codec = NULL;
-    return stele_store_codec(store, "json", &codec);
-}
-
-/* With a handle that was made before. */
-static stele_status try_decode(void)
-{
-    stele_record record = make_record("Unheard", 1, "json", "{}");
-    stele_status status = stele_record_decode(store, &record, &decoded);
-    return status == STELE_UNKNOWN_TYPE ? STELE_OK : status;
-}
-
-enum {
-    APPEND,
-    SUBMIT,
-    FLUSH,
-    BEGIN,
-    HEAD,
-    READ,
-    DESCRIBE,
-    TRANSFER,
-    CHECKPOINT,
-    VERIFY,
-    INSIDE,
-    OTHER,
-    LOOKUP,
-    DECODE,
-    ACTIONS
-};
-
-static stele_status (*const actions[ACTIONS])(void) = {
-    try_append,   try_submit,     try_flush,  try_begin,  try_head,        try_read,   try_describe,
-    try_transfer, try_checkpoint, try_verify, try_inside, try_other_store, try_lookup, try_decode,
-};
-
-static stele_status answers[ACTIONS];
-static int call_count;
-
-static void try_all(void)
-{
-    if (call_count++ > 0)
-        return;
-    for (int i = 0; i < ACTIONS; i++)
-        answers[i] = actions[i]();
-}
-
-/* NOT_FOUND stands for a cell that there is none of. */
-static void expect_answers(const stele_status expected[ACTIONS])
-{
-    ck_assert_int_gt(call_count, 0);
-    for (int i = 0; i < ACTIONS; i++)
-        ck_assert_msg(answers[i] == expected[i], "action %d is %s, not %s", i,
-                      stele_status_name(answers[i]), stele_status_name(expected[i]));
-}
-
-#define NONE STELE_NOT_FOUND
-#define NO   STELE_MISUSE
-
-static const stele_status nothing[ACTIONS] = { NO, NO, NO, NO,   NO, NO, NO,
-                                               NO, NO, NO, NONE, NO, NO, NO };
-
-static void setup_stores(void)
-{
-    call_count = 0;
-    open_transaction = NULL;
-    other = open_path(test_path("other.db"), NULL);
-}
-
-static void remove_stores(void)
-{
-    close_decoded();
-    stele_store_close(other);
-    close_and_remove();
-}
+#include "callback_actions.h"
 
 /* --- The clock --- */
 
@@ -372,8 +204,10 @@ START_TEST(callbacks_of_an_atomic_import_may_only_read)
 
     import_with(_i, true);
 
-    const stele_status expected[ACTIONS] = { [APPEND] = NO,   [FLUSH] = NO,      [BEGIN] = NO,
-                                             [TRANSFER] = NO, [CHECKPOINT] = NO, [INSIDE] = NONE };
+    const stele_status expected[ACTIONS] = {
+        [APPEND] = NO,     [FLUSH] = NO,    [BEGIN] = NO,  [TRANSFER] = NO,
+        [CHECKPOINT] = NO, [INSIDE] = NONE, [EXECUTE] = NO
+    };
     expect_answers(expected);
 }
 END_TEST
@@ -434,9 +268,8 @@ START_TEST(function_of_lent_sql_may_use_the_transaction_and_read)
 
     ck_assert_int_eq(sqlite3_exec(lent, "SELECT calling()", NULL, NULL, NULL), SQLITE_OK);
 
-    const stele_status expected[ACTIONS] = {
-        [APPEND] = NO, [FLUSH] = NO, [BEGIN] = NO, [TRANSFER] = NO, [CHECKPOINT] = NO
-    };
+    const stele_status expected[ACTIONS] = { [APPEND] = NO,   [FLUSH] = NO,      [BEGIN] = NO,
+                                             [TRANSFER] = NO, [CHECKPOINT] = NO, [EXECUTE] = NO };
     expect_answers(expected);
     commit_and_end(transaction);
     ck_assert_int_eq(version_of("account-8"), 1);
