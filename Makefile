@@ -267,6 +267,7 @@ $(O)/examples/%: $(O)/obj/examples/%.o $(STATIC_LIB)
 	$(link_program)
 
 $(O)/examples/loan_desk: $(O)/obj/examples/loan_events.o
+$(O)/examples/bank_account: $(O)/obj/examples/bank_account_events.o
 
 $(O)/samples/%: $(O)/obj/docs/samples/%.o $(STATIC_LIB)
 	$(link_program)
@@ -285,6 +286,10 @@ CRASH_CALLS := open __open_2 open64 close fsync fdatasync write pwrite ftruncate
 CRASH_TESTS := $(filter $(O)/tests/test_crash%,$(TESTS))
 $(CRASH_TESTS): $(call object,$(CRASH_SOURCES))
 $(CRASH_TESTS): EXTRA_LIBS = $(CHECK_LIBS) $(addprefix -Wl$(comma)--wrap=,$(CRASH_CALLS))
+
+# They test what the example is made of.
+$(O)/tests/test_bank_decider $(O)/tests/amalgamation/test_bank_decider: \
+    $(O)/obj/examples/bank_account_events.o
 
 $(HELPERS): $(O)/tests/%: $(O)/obj/tests/%.o $(STATIC_LIB)
 	$(link_program)
@@ -359,7 +364,7 @@ fuzz: $(FUZZERS) $(CORPUS)
 sanitize: $(STATIC_LIB) $(TOOL) $(EXAMPLES) tests
 	@CK_FORK=no ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 STELE_CUTS=$${STELE_CUTS:-100} scripts/check.sh $(O) $(TESTS)
-tsan: $(STATIC_LIB) $(TOOL) $(HELPERS) $(TSAN_TESTS)
+tsan: $(STATIC_LIB) $(TOOL) $(EXAMPLES) $(HELPERS) $(TSAN_TESTS)
 	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
 	    STELE_CUTS=$${STELE_CUTS:-100} \
 	    scripts/check.sh --fixed-addresses $(O) $(TSAN_TESTS)
@@ -376,7 +381,7 @@ bench-programs: $(BENCH)
 bench: bench-programs
 	@$(O)/bench/bench $(BENCH_ARGS)
 
-demo-programs: $(O)/examples/loan_desk $(O)/tests/loan_log
+demo-programs: $(O)/examples/loan_desk $(O)/tests/loan_log $(O)/examples/bank_account
 
 # Standard output belongs to the program: with OUT=json it is one JSON line.
 demo:
