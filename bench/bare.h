@@ -77,6 +77,32 @@ void bare_reader_open(bare_reader *reader, const char *name, bool checked);
 uint64_t bare_read(bare_reader *reader, sqlite3_stmt *statement);
 void bare_reader_close(bare_reader *reader);
 
+/* Keeping snapshots and state entries in a file that the library has made: bare_keeper.c. The WAL
+ * is never transferred. */
+typedef struct bare_keeper {
+    bool checksums;
+    sqlite3 *writer;
+    sqlite3 *reader;
+    sqlite3_stmt *begin;
+    sqlite3_stmt *commit;
+    sqlite3_stmt *save;
+    sqlite3_stmt *drop;
+    sqlite3_stmt *load;
+    sqlite3_stmt *revision;
+    sqlite3_stmt *put;
+    sqlite3_stmt *get;
+} bare_keeper;
+
+void bare_keeper_open(bare_keeper *keeper, const char *name, stele_durability durability,
+                      bool checksums);
+void bare_save_snapshot(bare_keeper *keeper, const char *stream, int64_t version, const void *data,
+                        size_t size);
+size_t bare_load_snapshot(bare_keeper *keeper, const char *stream);
+void bare_put_entry(bare_keeper *keeper, const char *scope, const char *key, const void *data,
+                    size_t size);
+size_t bare_get_entry(bare_keeper *keeper, const char *scope, const char *key);
+void bare_keeper_close(bare_keeper *keeper);
+
 /* --- connect.c: what both share --- */
 
 sqlite3 *bare_connect(const char *name, stele_durability durability, bool reader);

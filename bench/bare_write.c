@@ -101,7 +101,9 @@ static void insert_event(bare_writer *writer, const bench_draw *draw, size_t ind
     if (writer->options.checksums) {
         stele_record record = { .position = writer->head,
                                 .version = version,
-                                .stream = writer->workload->streams[draw->stream],
+                                .stream = draw->stream_name != NULL
+                                              ? draw->stream_name
+                                              : writer->workload->streams[draw->stream],
                                 .type = event->type,
                                 .codec = "json",
                                 .schema_version = 1,

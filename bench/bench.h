@@ -81,6 +81,7 @@ void bench_workload_dispose(bench_workload *workload);
 /* What the next append of a contender is: all contenders draw the same. */
 typedef struct bench_draw {
     uint32_t stream;
+    const char *stream_name; /* NULL: that of the workload's */
     const stele_event *events;
     const int *types;
     size_t count;
@@ -150,6 +151,9 @@ void bench_case_processes(const bench_settings *settings, const bench_workload *
 void bench_case_wal(const bench_settings *settings, const bench_workload *workload);
 void bench_case_memory(const bench_settings *settings, const bench_workload *workload);
 void bench_case_codec(const bench_settings *settings, const bench_workload *workload);
+void bench_case_aggregate(const bench_settings *settings, const bench_workload *workload);
+void bench_case_commands(const bench_settings *settings, const bench_workload *workload);
+void bench_case_state(const bench_settings *settings, const bench_workload *workload);
 void bench_case_upkeep(const bench_settings *settings, const bench_workload *workload);
 
 #endif

@@ -20,6 +20,8 @@ static const struct bench_case {
     { "layouts", bench_case_key_layouts }, { "threads", bench_case_threads },
     { "processes", bench_case_processes }, { "wal", bench_case_wal },
     { "codec", bench_case_codec },         { "upkeep", bench_case_upkeep },
+    { "aggregate", bench_case_aggregate }, { "commands", bench_case_commands },
+    { "state", bench_case_state },
 };
 
 #define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))

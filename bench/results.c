@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-#define RESULTS_MAX 128
+#define RESULTS_MAX 256
 
 typedef struct result {
     char name[64];
@@ -61,6 +61,17 @@ static const struct aim {
     { "codec-cbor-decode-2k", "libcbor by hand", 1.50, false },
     { "codec-cbor-encode-200", "libcbor by hand", 3.00, false },
     { "codec-cbor-encode-2k", "libcbor by hand", 3.00, false },
+    { "execute-one-cached-full", "append", 0.80, false },
+    { "execute-one-cached-relaxed", "append", 0.60, false },
+    { "execute-one-cold-relaxed", "cold by hand", 0.75, false },
+    { "execute-many-cached-relaxed", "append", 0.50, false },
+    { "execute-many-cold-relaxed", "cold by hand", 0.55, false },
+    { "fold-1000-typed", "verified, cJSON by hand", 1.00, false },
+    { "fold-1000-raw", "verified, named, copied", 0.80, false },
+    { "snapshot-save-relaxed", "with checksums", 0.75, false },
+    { "snapshot-load", "with checksums", 0.35, false },
+    { "state-put-relaxed", "with checksums", 0.80, false },
+    { "state-get", "with checksums", 0.55, false },
     { "allocations-append, the library's", NULL, 0.01, true },
     { "allocations-replay, the library's", NULL, 0.01, true },
     { "file-size, of the payload", NULL, 1.40, true },

@@ -84,6 +84,7 @@ void bench_draw_next(bench_source *source, bench_draw *draw_out)
     uint32_t first =
         bench_random_below(&source->chance, (uint32_t)(BENCH_EVENTS - source->batch + 1));
     draw_out->stream = bench_random_below(&source->chance, BENCH_STREAMS);
+    draw_out->stream_name = NULL;
     draw_out->events = &source->workload->events[first];
     draw_out->types = &source->workload->types[first];
     draw_out->count = source->batch;
