@@ -5,7 +5,7 @@
 #include "wrap.h"
 
 #include "account_calls.h"
-#include "disk_hooks.h"
+#include "bad_wal.h"
 
 #include <time.h>
 
@@ -242,24 +242,6 @@ START_TEST(aggregates_work_on_a_wrapped_handle)
 END_TEST
 
 /* --- A disk that fails --- */
-
-static struct {
-    disk_call call;
-    int code;
-    int let_through;
-    int times;
-    bool stays;
-} fault;
-
-static int fail_as_told(disk_call call, disk_file file, sqlite3_int64 detail)
-{
-    (void)detail;
-    if (file != DISK_WAL || call != fault.call || fault.times == 0 || fault.let_through-- > 0)
-        return SQLITE_OK;
-    if (!fault.stays)
-        fault.times--;
-    return fault.code;
-}
 
 static void open_on_bad_disk(void)
 {

@@ -3,7 +3,7 @@
  * overtake it. The others are a second handle, used by a thread (pthread), that gives up soon.
  */
 #include "account_calls.h"
-#include "disk_hooks.h"
+#include "bad_wal.h"
 
 #include <stele/lifecycle.h>
 #include <stele/submit.h>
@@ -339,24 +339,6 @@ START_TEST(callback_of_a_verdict_may_lock_too)
 END_TEST
 
 /* --- A disk that fails while the lock is held --- */
-
-static struct {
-    disk_call call;
-    int code;
-    int let_through;
-    int times;
-    bool stays;
-} fault;
-
-static int fail_as_told(disk_call call, disk_file file, sqlite3_int64 detail)
-{
-    (void)detail;
-    if (file != DISK_WAL || call != fault.call || fault.times == 0 || fault.let_through-- > 0)
-        return SQLITE_OK;
-    if (!fault.stays)
-        fault.times--;
-    return fault.code;
-}
 
 static void open_on_bad_disk(void)
 {

@@ -4,8 +4,7 @@
  *
  * The oracle of the harness knows nothing of husks, so these images have a judge of their own.
  */
-#include "crash/disk_image.h"
-#include "crash/harness.h"
+#include "crash/cutting.h"
 #include "support.h"
 
 #include <stele/retention.h>
@@ -17,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { STREAMS = 3, CHANGES_MAX = 1000, MOVES = 60, CUTS_OF_A_RUN = 50, BOOT = 2000 };
+enum { STREAMS = 3, CHANGES_MAX = 1000, MOVES = 60, BOOT = 2000 };
 
 static const char *const stream_names[STREAMS] = { "s-1", "s-2", "s-3" };
 
@@ -34,9 +33,6 @@ static struct {
     size_t stream; /* that is just being trimmed */
     int64_t before;
 } done;
-
-static int64_t acknowledged_lost;
-static char first_loss[600];
 
 /* --- The work --- */
 
@@ -203,8 +199,10 @@ static int64_t find_state(stele_store *store, size_t newest)
     return -1;
 }
 
-static void judge_image(const char *path, size_t cut, const char *where)
+static void judge_image(const crash_workload *workload, const char *path, size_t cut,
+                        const char *where)
 {
+    (void)workload;
     size_t acked = 0;
     while (acked + 1 < done.count && done.changes[acked + 1].acked_at <= cut)
         acked++;
@@ -227,54 +225,9 @@ static void judge_image(const char *path, size_t cut, const char *where)
 
 /* --- The cuts --- */
 
-static uint64_t number_given(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 0) : otherwise;
-}
-
-static size_t cut_run_of(const crash_workload *workload, uint64_t seed, size_t count)
-{
-    crash_run run;
-    recording recorded = crash_record(workload, seed, &run);
-    disk *state = disk_open(&recorded);
-    for (size_t i = 0; i < count && acknowledged_lost == 0; i++) {
-        char where[160];
-        /* In order, so that the disk is gone through once. */
-        size_t cut = recorded.count * i / count
-                     + (size_t)(random_mix(seed, i) % (recorded.count / count + 1));
-        snprintf(where, sizeof(where), "%s, run 0x%" PRIx64 ", cut after operation %zu of %zu",
-                 workload->name, seed, cut, recorded.count);
-        disk_advance(state, cut);
-        image made = disk_cut(state, random_mix(seed, 1000 + i));
-        image_save(&made, test_path("image"));
-        image_dispose(&made);
-        judge_image(test_path("image/store.db"), cut, where);
-    }
-    disk_close(state);
-    recording_dispose(&recorded);
-    history_dispose(&run.past);
-    return done.count - 1;
-}
-
-static void cut_workload(const crash_workload *workload)
-{
-    const char *effort = getenv("STELE_EFFORT");
-    bool is_long = effort != NULL && strcmp(effort, "long") == 0;
-    size_t cuts = (size_t)number_given("STELE_CUTS", is_long ? 10000 : workload->cuts);
-    uint64_t seed = number_given("STELE_SEED", is_long ? (uint64_t)time(NULL) << 16 : 0x5e1e);
-    size_t changes = 0;
-    size_t runs = 0;
-    acknowledged_lost = 0;
-    for (; runs * CUTS_OF_A_RUN < cuts && acknowledged_lost == 0; runs++)
-        changes += cut_run_of(workload, seed + runs, CUTS_OF_A_RUN);
-    printf("# %s: seed 0x%" PRIx64 ", %zu cuts in %zu runs of %zu commits: %s\n", workload->name,
-           seed, runs * CUTS_OF_A_RUN, runs, changes, acknowledged_lost > 0 ? "lost" : "0 lost");
-}
-
 START_TEST(trimming_may_be_cut_anywhere)
 {
-    cut_workload(&trimmed);
+    cut_workload(&trimmed, judge_image, &done.count);
     ck_assert_msg(acknowledged_lost == 0, "%s", first_loss);
 }
 END_TEST
@@ -282,7 +235,7 @@ END_TEST
 /* The control: then commits that were acknowledged are not there. */
 START_TEST(disk_that_ignores_the_sync_of_the_wal_is_found_out)
 {
-    cut_workload(&unsynced);
+    cut_workload(&unsynced, judge_image, &done.count);
     ck_assert_int_gt(acknowledged_lost, 0);
 }
 END_TEST
