@@ -17,8 +17,8 @@
 set -euo pipefail
 
 areas_over_sqlite='eventstore snapshot checkpoint state notify codec'
-areas_composing='aggregate subscription resume session jsonl verify backup copy retention shard'
-headers_open='eventstore/trim.h eventstore/tail.h checkpoint/slowest.h state/own.h' # to composing areas
+areas_composing='aggregate subscription projection resume session jsonl verify backup copy retention shard'
+headers_open='eventstore/trim.h eventstore/tail.h eventstore/follow.h eventstore/inline.h checkpoint/slowest.h checkpoint/own.h state/own.h notify/waiting.h' # to composing areas
 
 check_tree() { # ROOT; prints violations
     local files

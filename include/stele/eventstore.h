@@ -121,8 +121,9 @@ typedef struct stele_appended {
  *         STELE_INVALID (a payload or metadata is not what its codec says: event and byte offset
  *         in the text); STELE_PRECISION, STELE_UNSUPPORTED (as a codec of the program's says);
  *         STELE_TOO_LARGE; STELE_MISUSE; STELE_READ_ONLY; STELE_BUSY; STELE_FULL;
- *         STELE_IO; STELE_CORRUPT; STELE_NO_MEMORY; STELE_CLOSED: nothing was stored. Only after
- *         STELE_UNKNOWN_OUTCOME it may have been.
+ *         STELE_IO; STELE_CORRUPT; STELE_NO_MEMORY; STELE_CLOSED; with inline projections
+ *         (stele/projection.h) STELE_REFUSED, STELE_FENCED and whatever one of them answers:
+ *         nothing was stored. Only after STELE_UNKNOWN_OUTCOME it may have been.
  */
 STELE_API stele_status stele_store_append(stele_store *store, const stele_append *append,
                                           stele_appended *appended_out);

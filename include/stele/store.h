@@ -90,12 +90,16 @@ typedef struct stele_options {
                                   stele_store_resume(). */
     uint32_t value_size_max; /**< Largest snapshot or state entry: data + metadata or attributes;
                                   beyond is STELE_TOO_LARGE. At most 64 MiB. 16 MiB. */
+    /** While somebody waits for events: how often a look is taken for commits of others, as
+     * stele/notify.h says. 1 to 60000; 50. */
+    uint32_t poll_interval_ms;
+    uint32_t poll_floor_ms; /**< The same right after such a commit. At most that interval; 5. */
 } stele_options;
 
 /* clang-format off */
 #define STELE_OPTIONS_INIT { sizeof(stele_options), 5000, 1024 * 1024, STELE_DURABILITY_FULL, \
     false, false, false, false, false, 8000, 16, NULL, NULL, 32000, 256, 4 * 1024 * 1024, 1024, \
-    16 * 1024 * 1024, 1000, false, false, false, false, false, 16 * 1024 * 1024 }
+    16 * 1024 * 1024, 1000, false, false, false, false, false, 16 * 1024 * 1024, 50, 5 }
 /* clang-format on */
 
 /** For `timeout_ms`: as long as the store's busy_timeout_ms says. */

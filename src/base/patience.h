@@ -15,6 +15,7 @@ typedef struct stele__patience {
     void *context;
     const atomic_bool *closing; /* the store's; NULL for none */
     int64_t asked_at_us;        /* when `progress` was last asked */
+    bool yields;                /* to others who wait for the writer's turn */
 } stele__patience;
 
 /*

@@ -125,6 +125,9 @@ bool stele__fork_tainted(void);
 /* How many forks lie between this process and the one that began to count. A plain load. */
 uint32_t stele__fork_count(void);
 
+/* Names this process for people: its host and number. */
+void stele__process_name(char name_out[64]);
+
 /* Names this boot of the machine, "" when that can't be told. */
 void stele__boot_id(char id_out[64]);
 

@@ -189,6 +189,19 @@ uint32_t stele__fork_count(void)
     return atomic_load_explicit(&fork_count, memory_order_relaxed);
 }
 
+void stele__process_name(char name_out[64])
+{
+    char host[40] = "";
+    if (gethostname(host, sizeof(host)) != 0)
+        host[0] = '\0';
+    host[sizeof(host) - 1] = '\0';
+    /* It becomes part of a name, which may hold no control characters. */
+    for (char *at = host; *at != '\0'; at++)
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at > '~')
+            *at = '?';
+    snprintf(name_out, 64, "%s:%ld", host, (long)getpid());
+}
+
 void stele__boot_id(char id_out[64])
 {
     id_out[0] = '\0';

@@ -12,12 +12,6 @@
 /* A clock that is this far behind the log was set, not nudged. */
 #define CLOCK_CLAMP_US ((uint64_t)5 * 60 * 1000000)
 
-/* Where an append is to go. */
-typedef struct append_place {
-    bool exists;
-    stele__stream stream;
-} append_place;
-
 /* The same key came before: its outcome, or KEY_REUSED. `*duplicate_out` says which. */
 static stele_status answer_duplicate(stele__connection *connection, const stele__prepared *prepared,
                                      stele_appended *appended)
@@ -44,7 +38,7 @@ static stele_status answer_duplicate(stele__connection *connection, const stele_
     return STELE_OK;
 }
 
-static stele_status check_state(const char *name, const append_place *place)
+static stele_status check_state(const char *name, const stele__append_place *place)
 {
     if (!place->exists || place->stream.state == STELE_STREAM_ACTIVE)
         return STELE_OK;
@@ -55,7 +49,8 @@ static stele_status check_state(const char *name, const append_place *place)
                        place->stream.version);
 }
 
-static stele_status check_expected(const char *name, int64_t expected, const append_place *place)
+static stele_status check_expected(const char *name, int64_t expected,
+                                   const stele__append_place *place)
 {
     int64_t actual = place->exists ? place->stream.version : 0;
     if (expected == STELE_ANY || expected == actual
@@ -70,7 +65,8 @@ static stele_status check_expected(const char *name, int64_t expected, const app
                        name, actual, expected);
 }
 
-static stele_status check_expected_id(const char *name, int64_t expected, const append_place *place)
+static stele_status check_expected_id(const char *name, int64_t expected,
+                                      const stele__append_place *place)
 {
     int64_t actual = place->exists ? place->stream.id : 0;
     if (expected == actual)
@@ -87,7 +83,7 @@ static stele_status check_other_streams(stele__connection *connection, const ste
         stele_condition condition;
         memcpy(&condition, (const char *)append->conditions + i * append->condition_size,
                sizeof(condition));
-        append_place place = { 0 };
+        stele__append_place place = { 0 };
         stele_status status =
             stele__stream_find(connection, condition.stream, &place.exists, &place.stream);
         if (status == STELE_OK)
@@ -117,10 +113,11 @@ static int64_t read_store_clock(const stele_store *store, int64_t last, int64_t 
 }
 
 static stele_status insert_events(const stele_store *store, stele__connection *connection,
-                                  const stele__prepared *prepared, const stele__stream *stream,
+                                  const stele__prepared *prepared, stele__append_place *place,
                                   stele__log_end *end)
 {
     const stele_append *append = &prepared->append;
+    const stele__stream *stream = &place->stream;
     stele__row row = { .stream = stream->id, .stream_name = append->stream };
     int64_t flags = 0;
     row.recorded_at =
@@ -154,12 +151,12 @@ static stele_status insert_events(const stele_store *store, stele__connection *c
         end->head++;
     }
     end->recorded_at = row.recorded_at;
+    place->flags = flags;
     return STELE_OK;
 }
 
-/* From here on something is written, and a failure means that all must be rolled back. */
-static stele_status write_append(const stele_store *store, stele__connection *connection,
-                                 const stele__prepared *prepared, append_place *place,
+stele_status stele__write_append(const stele_store *store, stele__connection *connection,
+                                 const stele__prepared *prepared, stele__append_place *place,
                                  stele_appended *appended)
 {
     const stele_append *append = &prepared->append;
@@ -174,11 +171,12 @@ static stele_status write_append(const stele_store *store, stele__connection *co
         if (!place->exists)
             status = stele__stream_create(connection, append->stream, &place->stream);
         if (status == STELE_OK)
-            status = insert_events(store, connection, prepared, &place->stream, &end);
+            status = insert_events(store, connection, prepared, place, &end);
         if (status != STELE_OK)
             return status;
         appended->first_position = before + 1;
         appended->last_position = end.head;
+        connection->appended_to = end.head;
         appended->stream_version = place->stream.version + (int64_t)append->event_count;
     }
     if (append->idempotency_key != NULL) {
@@ -201,7 +199,7 @@ stele_status stele__apply_append(stele_store *store, stele__connection *connecti
                                  bool *changed_out)
 {
     const stele_append *append = &prepared->append;
-    append_place place = { 0 };
+    stele__append_place place = { 0 };
     *changed_out = false;
     *appended_out = (stele_appended){ .condition = -1 };
 
@@ -224,6 +222,13 @@ stele_status stele__apply_append(stele_store *store, stele__connection *connecti
     if (append->event_count == 0 && append->idempotency_key == NULL)
         return STELE_OK;
 
+    bool folds = false;
+    if (append->event_count > 0)
+        status = stele__inline_check(store, connection, append->stream, &folds);
+    if (status != STELE_OK)
+        return status;
     *changed_out = true;
-    return write_append(store, connection, prepared, &place, appended_out);
+    return folds ? stele__inline_append(store, connection, prepared, &place, appended_out,
+                                        changed_out)
+                 : stele__write_append(store, connection, prepared, &place, appended_out);
 }

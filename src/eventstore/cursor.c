@@ -39,7 +39,7 @@ static stele_status check_read_filters(const stele_read *read)
     return status;
 }
 
-static stele_status check_read(const stele_read *read)
+stele_status stele__cursor_check(const stele_read *read)
 {
     if (read->direction != STELE_FORWARD && read->direction != STELE_BACKWARD)
         return stele__fail(STELE_MISUSE, "the direction is %d, which is none",
@@ -59,7 +59,7 @@ static stele_status check_read(const stele_read *read)
 }
 
 /* Take over the options and copies of their names. */
-static stele_status make_cursor(stele_store *store, stele_transaction *transaction,
+stele_status stele__cursor_make(stele_store *store, stele_transaction *transaction,
                                 const stele_read *read, stele_cursor **cursor_out)
 {
     stele_cursor *cursor = stele__allocate_array(1, sizeof(*cursor));
@@ -119,28 +119,30 @@ static stele_status fix_bounds(stele_cursor *cursor, stele__connection *connecti
     return status;
 }
 
-/* Filters as ids. Types that nobody ever stored match nothing. */
-static stele_status fix_filters(stele_cursor *cursor, stele__connection *connection,
-                                const stele_read *read)
+/* Types that nobody ever stored match nothing. */
+stele_status stele__cursor_filter(stele_cursor *cursor, stele__connection *connection,
+                                  const char *const *types, size_t type_count, bool *unknown_out)
 {
     int64_t *ids = NULL;
     size_t count = 0;
     stele_status status = STELE_OK;
-    if (read->type_count > 0) {
-        ids = stele__allocate_array(read->type_count, sizeof(*ids));
+    if (type_count > 0) {
+        ids = stele__allocate_array(type_count, sizeof(*ids));
         if (ids == NULL)
-            return stele__fail(STELE_NO_MEMORY, "no memory for %zu types", read->type_count);
+            return stele__fail(STELE_NO_MEMORY, "no memory for %zu types", type_count);
     }
-    for (size_t i = 0; i < read->type_count && status == STELE_OK; i++) {
+    for (size_t i = 0; i < type_count && status == STELE_OK; i++) {
         int64_t id = 0;
-        status = stele__name_find(connection, STELE__TYPES, read->types[i], &id);
+        status = stele__name_find(connection, STELE__TYPES, types[i], &id);
         if (id != 0)
             ids[count++] = id;
     }
     if (status == STELE_OK)
         status = stele__cursor_write_sql(cursor, ids, count);
     cursor->dense = cursor->sql == NULL;
-    if (read->type_count > 0 && count == 0 && cursor->lowest <= cursor->highest)
+    if (unknown_out != NULL)
+        *unknown_out = count < type_count;
+    if (type_count > 0 && count == 0 && cursor->lowest <= cursor->highest)
         cursor->lowest = cursor->highest + 1;
     stele__free(ids);
     return status;
@@ -156,7 +158,7 @@ static stele_status open_on_connection(stele_cursor *cursor, stele__connection *
     if (status == STELE_OK)
         status = fix_bounds(cursor, connection);
     if (status == STELE_OK)
-        status = fix_filters(cursor, connection, read);
+        status = stele__cursor_filter(cursor, connection, read->types, read->type_count, NULL);
     if (status != STELE_OK)
         return status;
     /* The first page comes with it. Damage in it is the answer of the first next. */
@@ -174,9 +176,9 @@ static stele_status open_cursor(stele_store *store, stele_transaction *transacti
     stele_cursor *cursor = NULL;
     stele_status status = stele__options_take("stele_read", read, &taken, sizeof(taken));
     if (status == STELE_OK)
-        status = check_read(&taken);
+        status = stele__cursor_check(&taken);
     if (status == STELE_OK)
-        status = make_cursor(store, transaction, &taken, &cursor);
+        status = stele__cursor_make(store, transaction, &taken, &cursor);
     if (status == STELE_OK && connection != NULL) {
         status = open_on_connection(cursor, connection, &taken);
     } else if (status == STELE_OK) {
@@ -303,10 +305,11 @@ static stele_status fill_next_page(stele_cursor *cursor)
     return status;
 }
 
-static void lend_entry(stele_cursor *cursor, const stele__page_entry *entry)
+void stele__cursor_lend(const stele_cursor *cursor, const stele__page_entry *entry,
+                        stele_record *record_out)
 {
     const char *bytes = cursor->bytes.data;
-    cursor->record = (stele_record){
+    *record_out = (stele_record){
         .position = entry->position,
         .version = entry->version,
         .stream = bytes + entry->stream_at,
@@ -324,7 +327,6 @@ static void lend_entry(stele_cursor *cursor, const stele__page_entry *entry)
         .idempotency_key = entry->key_at == SIZE_MAX ? NULL : bytes + entry->key_at,
         .stream_id = entry->stream_id,
     };
-    cursor->scanned = cursor->of_stream ? entry->version : entry->position;
 }
 
 /* The answer that every later call repeats. */
@@ -356,7 +358,8 @@ stele_status stele_cursor_next(stele_cursor *cursor, const stele_record **record
     }
     /* What a page read before it met damage is given first. */
     if (cursor->entry_next < cursor->entry_count) {
-        lend_entry(cursor, &cursor->entries[cursor->entry_next++]);
+        stele__cursor_lend(cursor, &cursor->entries[cursor->entry_next++], &cursor->record);
+        cursor->scanned = cursor->of_stream ? cursor->record.version : cursor->record.position;
         *record_out = &cursor->record;
         return STELE_OK;
     }

@@ -47,6 +47,10 @@ struct stele_cursor {
     uint64_t left;        /* records that may still be given */
     uint64_t bytes_left;
     int64_t scanned;
+    bool follows; /* see follow.h: husks of a stream are passed over */
+    bool skips_archived;
+    uint32_t lanes; /* 0: none */
+    uint32_t lane;
     stele_skipped skipped;
     stele__through through; /* for the time of a page */
     int64_t missed;         /* the position whose payload wasn't where its husk says */
@@ -61,6 +65,18 @@ struct stele_cursor {
     size_t entry_next;
     stele_record record; /* the one lent */
 };
+
+/* Check a read, and make a cursor of it; close it on a failure, too, if it was made. */
+stele_status stele__cursor_check(const stele_read *read);
+stele_status stele__cursor_make(stele_store *store, stele_transaction *transaction,
+                                const stele_read *read, stele_cursor **cursor_out);
+/* Its filters as ids, and its SQL. `*unknown_out` (may be NULL): some of the types were never
+ * stored. */
+stele_status stele__cursor_filter(stele_cursor *cursor, stele__connection *connection,
+                                  const char *const *types, size_t type_count, bool *unknown_out);
+/* The record of an entry, borrowed from the page. */
+void stele__cursor_lend(const stele_cursor *cursor, const stele__page_entry *entry,
+                        stele_record *record_out);
 
 /* Whether there is something left to scan. */
 bool stele__cursor_has_more(const stele_cursor *cursor);

@@ -128,4 +128,28 @@ stele_status stele__apply_append(stele_store *store, stele__connection *connecti
                                  const stele__prepared *prepared, stele_appended *appended_out,
                                  bool *changed_out);
 
+/* Where an append is to go. */
+typedef struct stele__append_place {
+    bool exists;
+    stele__stream stream;
+    int64_t flags; /* once written: of its records */
+} stele__append_place;
+
+/* The writing alone, once judged. A failure means that all must be rolled back. */
+stele_status stele__write_append(const stele_store *store, stele__connection *connection,
+                                 const stele__prepared *prepared, stele__append_place *place,
+                                 stele_appended *appended);
+
+/* --- inline.c: what is folded with an append --- */
+
+/* Whether something is to be folded with one to `stream`. REFUSED when it can't be, here; MISUSE
+ * from inside such a fold. */
+stele_status stele__inline_check(stele_store *store, stele__connection *connection,
+                                 const char *stream, bool *folds_out);
+/* stele__write_append() and what is folded with it. A failure has left nothing (`*changed_out`
+ * false), unless not even undoing it worked. */
+stele_status stele__inline_append(stele_store *store, stele__connection *connection,
+                                  const stele__prepared *prepared, stele__append_place *place,
+                                  stele_appended *appended, bool *changed_out);
+
 #endif

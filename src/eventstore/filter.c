@@ -15,6 +15,16 @@ static const char *const plain_reads[2][2] = {
       SELECT_ROWS "stream = ?3 AND version BETWEEN ?1 AND ?2 ORDER BY version DESC" },
 };
 
+/* A hash of the stream's id: ids that follow one another, or are all even, spread over the lanes.
+ * As stele__lane_of(). */
+#define LANE_OF_STREAM "((stream & 1048575) * 2654435761 >> 20 & 4095)"
+
+static bool is_by_position(const stele_cursor *cursor)
+{
+    return cursor->of_stream
+           && (cursor->read.after_position > 0 || cursor->read.to_position > 0 || cursor->follows);
+}
+
 static stele_status add_type_filter(stele__buffer *sql, const int64_t *type_ids, size_t type_count)
 {
     stele_status status = stele__buffer_add_text(sql, " AND type IN (");
@@ -48,8 +58,8 @@ stele_status stele__cursor_write_sql(stele_cursor *cursor, const int64_t *type_i
 {
     const stele_read *read = &cursor->read;
     bool by_name = read->category != NULL || read->prefix != NULL;
-    bool by_position = cursor->of_stream && (read->after_position > 0 || read->to_position > 0);
-    if (type_ids == NULL && !by_name && !by_position)
+    bool by_position = is_by_position(cursor);
+    if (type_ids == NULL && !by_name && !by_position && cursor->lanes == 0)
         return STELE_OK;
 
     stele__buffer sql = { 0 };
@@ -58,6 +68,8 @@ stele_status stele__cursor_write_sql(stele_cursor *cursor, const int64_t *type_i
                                 : SELECT_ROWS "position BETWEEN ?1 AND ?2");
     if (status == STELE_OK && by_position)
         status = stele__buffer_add_text(&sql, " AND position > ?6 AND position <= ?7");
+    if (status == STELE_OK && cursor->lanes > 0)
+        status = stele__buffer_add_text(&sql, " AND " LANE_OF_STREAM " % ?8 + 1 = ?9");
     if (status == STELE_OK && type_ids != NULL)
         status = add_type_filter(&sql, type_ids, type_count);
     if (status == STELE_OK && by_name)
@@ -97,7 +109,11 @@ stele_status stele__cursor_statement(stele_cursor *cursor, stele__connection *co
         stele__bind_text(*statement_out, 4, read->category);
     if (read->prefix != NULL)
         stele__bind_text(*statement_out, 5, read->prefix);
-    if (cursor->of_stream && (read->after_position > 0 || read->to_position > 0)) {
+    if (cursor->lanes > 0) {
+        stele__bind_number(*statement_out, 8, cursor->lanes);
+        stele__bind_number(*statement_out, 9, cursor->lane);
+    }
+    if (is_by_position(cursor)) {
         stele__bind_number(*statement_out, 6, read->after_position);
         stele__bind_number(*statement_out, 7,
                            read->to_position > 0 ? read->to_position : INT64_MAX);

@@ -87,7 +87,12 @@ static stele_status copy_row(stele_cursor *cursor, stele__connection *connection
 static stele_status pass_husk(stele_cursor *cursor, const stele__row *row)
 {
     bool erased = (row->flags & STELE_RECORD_ERASED) != 0 || row->stream_name == NULL;
-    if (!cursor->of_stream) {
+    if (cursor->follows && !erased && !cursor->skips_archived)
+        return stele__fail(STELE_ARCHIVED,
+                           "the data of position %" PRId64 ", of stream '%s', is in an archive that"
+                           " isn't attached",
+                           row->position, row->stream_name);
+    if (!cursor->of_stream || cursor->follows) {
         cursor->skipped.erased += erased;
         cursor->skipped.archived += !erased;
         return STELE_OK;

@@ -61,6 +61,7 @@ typedef struct stele__walk {
     int64_t first;      /* the key reached, set by the visitor: a position, id or stream */
     int64_t second;     /* a version */
     bool by_text;
+    bool with_number; /* after the text, `second` is of the key, too: it is ?4 */
     char text[STELE__WALK_KEY_MAX];
     size_t text_size;
     const char *total; /* SQL for how many rows there are; NULL: not known */

@@ -96,6 +96,27 @@ stele_status stele__epoch_current(stele__database *database, char epoch_out[37])
     return status;
 }
 
+stele_status stele__epoch_of(stele__database *database, int64_t position, char epoch_out[37],
+                             int64_t *since_out)
+{
+    const char *epoch = NULL;
+    int64_t starts_after = INT64_MAX;
+    stele__statement *statement = NULL;
+    stele_status status = begin_epochs(database, &statement);
+    if (status != STELE_OK)
+        return status;
+    while (status == STELE_OK && starts_after >= position)
+        status = next_epoch(statement, &epoch, &starts_after);
+    if (status == STELE_OK)
+        memcpy(epoch_out, epoch, 37);
+    else if (status == STELE_DONE)
+        status = stele__fail(STELE_CORRUPT, "no epoch begins before position %" PRId64, position);
+    if (since_out != NULL)
+        *since_out = starts_after;
+    stele__statement_end(statement);
+    return status;
+}
+
 /*
  * Each later epoch shares with `epoch` what came up to its start, and less where a still later one
  * started lower. `*shared_out` is INT64_MAX for the current epoch, 0 for one that isn't known.

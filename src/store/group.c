@@ -303,6 +303,9 @@ static void finish_group(stele_store *store, const request_list *group, bool pas
                          struct stele__teller *teller)
 {
     stele__requests *requests = store->requests;
+    bool untold = pass && store->untold;
+    if (untold)
+        store->untold = false;
     pthread_mutex_lock(&store->mutex);
     requests->commits += group->commits;
     requests->requests += group->committed;
@@ -320,6 +323,8 @@ static void finish_group(stele_store *store, const request_list *group, bool pas
     if (pass)
         stele__turn_pass_locked(store);
     pthread_mutex_unlock(&store->mutex);
+    if (untold)
+        stele__commits_tell(store);
 }
 
 static void deliver_verdicts(stele_store *store, struct stele__teller *teller)

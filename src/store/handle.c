@@ -183,6 +183,12 @@ void stele_store_close(stele_store *store)
     pthread_cond_broadcast(&store->changed);
     pthread_cond_broadcast(&store->requests->room);
     stele__waiters_wake(store);
+    stele__watcher *watcher =
+        atomic_load(&store->watcher); /* nobody begins to watch from here on */
+    pthread_mutex_unlock(&store->mutex);
+    if (watcher != NULL)
+        watcher->closing(watcher->context);
+    pthread_mutex_lock(&store->mutex);
     while (store->call_count > 0)
         stele__condition_wait(&store->changed, &store->mutex, INT64_MAX);
     pthread_mutex_unlock(&store->mutex);
@@ -190,6 +196,8 @@ void stele_store_close(stele_store *store)
     char error[STELE__ERROR_SIZE];
     stele__keep_error(error);
     end_open_transaction(store);
+    if (watcher != NULL)
+        watcher->closed(watcher->context);
     /* It may have the turn: nobody takes the writer's connection before it gave that back. */
     stele__maintenance_stop(store);
     stele__group_drain(store);

@@ -14,7 +14,8 @@
 #include "store/stamp.h"
 #include "store/store.h"
 
-#define EVENT_SIZE_LIMIT (64u * 1024 * 1024)
+#define EVENT_SIZE_LIMIT       (64u * 1024 * 1024)
+#define POLL_INTERVAL_LIMIT_MS 60000u
 
 /* One file is created and first opened at a time: closing a second descriptor of a file that is
  * already open would drop the locks of this process on it. */
@@ -46,6 +47,14 @@ static stele_status check_open_options(const stele_options *options)
     if (options->durability != STELE_DURABILITY_FULL
         && options->durability != STELE_DURABILITY_RELAXED)
         return stele__fail(STELE_MISUSE, "durability is %d, which is none", options->durability);
+    if (options->poll_interval_ms < 1 || options->poll_interval_ms > POLL_INTERVAL_LIMIT_MS)
+        return stele__fail(STELE_MISUSE, "poll_interval_ms is %" PRIu32 ", not within 1 and %u",
+                           options->poll_interval_ms, POLL_INTERVAL_LIMIT_MS);
+    if (options->poll_floor_ms < 1 || options->poll_floor_ms > options->poll_interval_ms)
+        return stele__fail(STELE_MISUSE,
+                           "poll_floor_ms is %" PRIu32
+                           ", not within 1 and poll_interval_ms, %" PRIu32,
+                           options->poll_floor_ms, options->poll_interval_ms);
     if (options->immutable && !options->read_only)
         return stele__fail(STELE_MISUSE, "immutable needs read_only");
     return STELE_OK;

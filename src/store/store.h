@@ -3,10 +3,10 @@
  * readers, the transaction under everything.
  *
  * Locks. `mutex` guards the fields named below it, is held for moments only, and never while
- * SQLite or the user runs. The writer is a turn, passed on in the order of asking, not a mutex, so
- * that waiting for it can end. Who holds the turn owns the writer connection and everything kept on
- * it. Between processes a place in line (`turnstile`) comes before SQLite's own lock. Order: turn,
- * place in line, SQLite's lock, mutex.
+ * SQLite or the user runs. The writer is a turn, passed on in the order of asking (but see
+ * stele__write_begin_yielding()), not a mutex, so that waiting for it can end. Who holds the turn
+ * owns the writer connection and everything kept on it. Between processes a place in line
+ * (`turnstile`) comes before SQLite's own lock. Order: turn, place in line, SQLite's lock, mutex.
  */
 #ifndef STELE_STORE_STORE_H
 #define STELE_STORE_STORE_H
@@ -40,7 +40,9 @@ typedef struct stele__connection {
      * committed, or a transaction with changes was rolled back. */
     uint64_t revision;
     uint32_t data_version;
-    bool changed; /* the open transaction has written something */
+    uint64_t place_changes; /* rows of checkpoints that were written here */
+    bool changed;           /* the open transaction has written something */
+    int64_t appended_to;    /* the last position that the open transaction wrote; 0 for none */
     /* What changes with each commit (ends, versions) may be kept from one use to the next: only
      * the write connection notices when it can't. */
     bool remembers;
@@ -57,6 +59,8 @@ typedef struct stele__connection {
 typedef enum stele__attachment_name {
     STELE__ATTACHMENT_CODECS,
     STELE__ATTACHMENT_ARCHIVES,
+    STELE__ATTACHMENT_NOTIFIER,
+    STELE__ATTACHMENT_INLINE,
     STELE__ATTACHMENT_COUNT
 } stele__attachment_name;
 
@@ -74,10 +78,24 @@ typedef struct stele__forgetter {
     struct stele__forgetter *next;
 } stele__forgetter;
 
+/* Who is told of commits, and of the store's end. It lives as long as the store's memory. */
+typedef struct stele__watcher {
+    /* Something was committed, and the head is here. With the turn held: atomics only. */
+    void (*committed)(void *context, int64_t head);
+    /* The turn was passed on after that, and no lock is held: wake who waits. */
+    void (*wake)(void *context);
+    /* No call begins any more: those inside must be made to leave. No lock is held. */
+    void (*closing)(void *context);
+    /* All have left: threads and connections end. */
+    void (*closed)(void *context);
+    void *context;
+} stele__watcher;
+
 /* A thread that waits for the writer's turn. */
 typedef struct stele__waiter {
     pthread_cond_t wake;
     bool has_turn;
+    bool yields; /* see stele__write_begin_yielding() */
     struct stele__waiter *next;
     struct stele__waiter *previous;
 } stele__waiter;
@@ -118,6 +136,7 @@ struct stele_store {
     pthread_cond_t changed; /* a reader came back, or the last call left a closing store */
     atomic_bool closing;    /* set under the mutex, read anywhere */
     bool writer_taken;
+    bool writer_yields;                     /* who has or had the turn last gives way */
     const struct stele__borrowed *borrowed; /* of a wrapped handle: what was found on it */
     stele__waiter *first_waiter;
     stele__waiter *last_waiter;
@@ -140,12 +159,19 @@ struct stele_store {
     stele__completions completions;
     stele__attachment attachments[STELE__ATTACHMENT_COUNT];
     stele__forgetter *forgetters;
+    _Atomic(stele__watcher *) watcher; /* set once, with the mutex held; NULL: nobody */
+    _Atomic(int64_t) committed_head;   /* of our own commits; 0: there was none with events */
 
     /* Owned by who has the writer's turn. */
     stele__connection writer;
     atomic_bool writer_broken;   /* a commit's outcome is unknown: reopen and settle first */
     stele__turnstile *turnstile; /* NULL: no fair turns here */
     bool in_line;
+    bool folding;      /* the user's function runs, inside an append */
+    bool inline_known; /* that much was looked up at `inline_revision` of the writer: */
+    bool inline_there; /* some projection is to be kept with every append */
+    uint64_t inline_revision;
+    bool untold;  /* something was committed, and nobody was woken yet */
     bool durably; /* synchronous is FULL until the turn is passed on */
     stele__database *transferrer;
     uint32_t transfer_at_pages;
@@ -160,6 +186,9 @@ struct stele_transaction {
     uintptr_t thread;
     uint64_t transaction_count; /* of the connection, while it is still ours */
     bool lent;                  /* the user's SQL may have rolled a savepoint back */
+    bool nested;                /* lent by a call that goes on after it: it can't be ended */
+    bool held;                  /* likewise, while a function of the user's runs in it */
+    bool mixed;                 /* nested: the library was called after SQL of the user's */
     bool deletes;               /* a stream: what was made of it goes with the commit */
     bool knows_head;            /* `head` was looked up before it wrote anything */
     int64_t head;               /* events up to here are committed */
@@ -200,6 +229,9 @@ uintptr_t stele__thread_id(void);
  */
 stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
                                 stele__connection **connection_out);
+/* stele__write_begin() of one who yields: after it comes one who doesn't, if any is waiting. */
+stele_status stele__write_begin_yielding(stele_store *store, const stele_wait *wait,
+                                         stele__connection **connection_out);
 /* stele__write_begin() for a commit that must be durable whatever the store's durability. */
 stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wait,
                                         stele__connection **connection_out);
@@ -209,6 +241,9 @@ stele_status stele__write_commit(stele_store *store);
 void stele__write_end(stele_store *store);
 /* A statement that changes the file ran. */
 void stele__connection_touch(stele__connection *connection);
+
+/* From now on, with the mutex held: `watcher` is told of each commit. */
+void stele__commits_watch(stele_store *store, stele__watcher *watcher);
 
 /* --- Reading --- */
 
@@ -231,6 +266,9 @@ void stele__read_end(stele_store *store, stele__connection *connection);
 
 /* --- Inside a transaction --- */
 
+/* stele_transaction_begin_wait() as by stele__write_begin_yielding(). */
+stele_status stele__transaction_begin_yielding(stele_store *store, const stele_wait *wait,
+                                               stele_transaction **transaction_out);
 /* Begin a call on `transaction`: MISUSE (NULL, over, another thread, fork), CLOSED. Leave it with
  * stele__transaction_leave() on success. */
 stele_status stele__transaction_enter(stele_transaction *transaction,
@@ -240,6 +278,13 @@ void stele__transaction_leave(stele_transaction *transaction);
  * everything back by itself, each later call will answer `status`. */
 void stele__transaction_failed(stele_transaction *transaction, stele_status status, bool half_way);
 void stele__transaction_hold(stele_transaction *transaction);
+/*
+ * Lend the open transaction of this thread, whoever began it, to a function of the user's: as one
+ * that can't be committed or ended, also while the store closes. Take it back afterwards; its
+ * `doom` is to be looked at before. NO_MEMORY.
+ */
+stele_status stele__transaction_lend(stele_store *store, stele_transaction **transaction_out);
+void stele__transaction_take_back(stele_transaction *transaction);
 void stele__transaction_release(stele_transaction *transaction);
 
 /* --- Between the files of this area --- */
@@ -250,7 +295,7 @@ stele_status stele__turn_take(stele_store *store, stele__patience *patience);
 /* Take it if nobody has it, nor the gate is closed. */
 bool stele__turn_try(stele_store *store);
 void stele__turn_pass(stele_store *store);
-/* With the mutex held. */
+/* With the mutex held; who is told of commits isn't. */
 void stele__turn_pass_locked(stele_store *store);
 void stele__waiter_join(stele_store *store, stele__waiter *waiter);
 void stele__waiter_leave(stele_store *store, stele__waiter *waiter);
@@ -266,6 +311,10 @@ stele_status stele__write_begin_held(stele_store *store, stele__patience *patien
 void stele__write_end_held(stele_store *store);
 /* Undo what the open transaction has done, and end it. Keeps the error text. */
 void stele__write_abort(stele_store *store);
+/* The turn was passed on, and `untold` was set before that. */
+void stele__commits_tell(stele_store *store);
+/* Inside a transaction that wrote events, some of which may be gone again: where they end now. */
+stele_status stele__appended_recheck(stele__connection *connection);
 /* READ_ONLY when nothing may be written here. */
 stele_status stele__write_check(const stele_store *store);
 /* After a commit of unknown outcome: a new connection, and the outcome settled. */
@@ -346,6 +395,10 @@ stele_status stele__make_uuid(char text_out[37]);
 stele_status stele__epoch_begin(stele__database *database, char epoch_out[37]);
 /* The one that holds now. */
 stele_status stele__epoch_current(stele__database *database, char epoch_out[37]);
+/* In which the event at `position` was recorded; one that is to come, in the current one.
+ * `since_out` (may be NULL): after which position that began. */
+stele_status stele__epoch_of(stele__database *database, int64_t position, char epoch_out[37],
+                             int64_t *since_out);
 /* Whether there ever was such an epoch. */
 stele_status stele__epoch_knows(stele__database *database, const char *epoch, bool *known_out);
 /*

@@ -70,6 +70,7 @@ stele_status stele__group_run(stele_store *store, stele__request *request, const
         status = stele__fail(STELE_CLOSED, "the store was closed");
     } else if (!store->writer_taken) {
         store->writer_taken = true;
+        store->writer_yields = false;
         lead = true;
         if (requests->first != NULL)
             stele__group_enqueue(requests, request);
@@ -184,10 +185,12 @@ stele_status stele__group_wait(stele_store *store, stele__request *request,
                                            " itself");
     while (!request->done && status == STELE_OK) {
         bool lead = !store->writer_taken;
-        if (lead)
+        if (lead) {
             store->writer_taken = true;
-        else
+            store->writer_yields = false;
+        } else {
             status = queue_with_request(store, request, patience, &lead);
+        }
         if (!lead)
             continue;
         pthread_mutex_unlock(&store->mutex);

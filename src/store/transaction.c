@@ -1,6 +1,7 @@
 /* The user's transaction: the writer's turn, held over several calls. */
 #include <stele/transaction.h>
 
+#include "base/callback.h"
 #include "base/failure.h"
 #include "base/memory.h"
 #include "base/platform.h"
@@ -9,13 +10,8 @@
 #include "store/schema.h"
 #include "store/store.h"
 
-stele_status stele_transaction_begin(stele_store *store, stele_transaction **transaction_out)
-{
-    return stele_transaction_begin_wait(store, NULL, transaction_out);
-}
-
-stele_status stele_transaction_begin_wait(stele_store *store, const stele_wait *wait,
-                                          stele_transaction **transaction_out)
+static stele_status begin_transaction(stele_store *store, const stele_wait *wait, bool yields,
+                                      stele_transaction **transaction_out)
 {
     if (transaction_out == NULL)
         return stele__fail(STELE_MISUSE, "transaction_out is NULL");
@@ -29,7 +25,8 @@ stele_status stele_transaction_begin_wait(stele_store *store, const stele_wait *
     if (transaction == NULL)
         status = stele__fail(STELE_NO_MEMORY, "no memory for a transaction");
     else
-        status = stele__write_begin(store, wait, &connection);
+        status = yields ? stele__write_begin_yielding(store, wait, &connection)
+                        : stele__write_begin(store, wait, &connection);
     if (status == STELE_OK && store->wrapped != NULL) {
         status = stele__borrowed_mark(connection->database);
         stele__connection_touch(connection);
@@ -53,36 +50,80 @@ stele_status stele_transaction_begin_wait(stele_store *store, const stele_wait *
     return status;
 }
 
-stele_status stele__transaction_enter(stele_transaction *transaction,
-                                      stele__connection **connection_out)
+stele_status stele_transaction_begin(stele_store *store, stele_transaction **transaction_out)
 {
-    *connection_out = NULL;
+    return stele_transaction_begin_wait(store, NULL, transaction_out);
+}
+
+stele_status stele_transaction_begin_wait(stele_store *store, const stele_wait *wait,
+                                          stele_transaction **transaction_out)
+{
+    return begin_transaction(store, wait, false, transaction_out);
+}
+
+stele_status stele__transaction_begin_yielding(stele_store *store, const stele_wait *wait,
+                                               stele_transaction **transaction_out)
+{
+    return begin_transaction(store, wait, true, transaction_out);
+}
+
+/* Who lent a nested one is inside a call already, and may be closing the store. */
+static stele_status enter_store_of(const stele_transaction *transaction)
+{
+    if (!transaction->nested)
+        return stele__store_enter(transaction->store);
+    if (stele__callback_running() == NULL)
+        return STELE_OK;
+    return stele__fail(STELE_MISUSE, "called from inside %s, which may call nothing",
+                       stele__callback_running());
+}
+
+static void leave_store_of(const stele_transaction *transaction)
+{
+    if (!transaction->nested)
+        stele__store_leave(transaction->store);
+}
+
+static stele_status check_usable(const stele_transaction *transaction)
+{
+    const stele_store *store = transaction->store;
+    if (transaction->over)
+        return stele__fail(STELE_MISUSE, "the transaction is over");
+    if (transaction->doom != STELE_OK) /* SQLite may have rolled it back by itself */
+        return stele__fail(transaction->doom,
+                           "a write failed inside the transaction: end it, nothing of it is kept");
+    if (!stele__database_in_transaction(store->writer.database)
+        || store->writer.database->transaction_count != transaction->transaction_count)
+        return stele__fail(STELE_MISUSE, "the transaction was ended by other SQL");
+    return store->wrapped != NULL ? stele__wrap_check(store->writer.database) : STELE_OK;
+}
+
+static stele_status enter_transaction(stele_transaction *transaction)
+{
     if (transaction == NULL)
         return stele__fail(STELE_MISUSE, "the transaction is NULL");
     if (transaction->thread != stele__thread_id())
         return stele__fail(STELE_MISUSE, "the transaction belongs to another thread");
-    stele_status status = stele__store_enter(transaction->store);
+    stele_status status = enter_store_of(transaction);
     if (status != STELE_OK)
         return status;
+    status = check_usable(transaction);
+    if (status != STELE_OK)
+        leave_store_of(transaction);
+    return status;
+}
 
-    stele_store *store = transaction->store;
-    if (transaction->over)
-        status = stele__fail(STELE_MISUSE, "the transaction is over");
-    else if (transaction->doom != STELE_OK) /* SQLite may have rolled it back by itself */
-        status =
-            stele__fail(transaction->doom,
-                        "a write failed inside the transaction: end it, nothing of it is kept");
-    else if (!stele__database_in_transaction(store->writer.database)
-             || store->writer.database->transaction_count != transaction->transaction_count)
-        status = stele__fail(STELE_MISUSE, "the transaction was ended by other SQL");
-    else if (store->wrapped != NULL)
-        status = stele__wrap_check(store->writer.database);
-    if (status != STELE_OK) {
-        stele__store_leave(store);
+stele_status stele__transaction_enter(stele_transaction *transaction,
+                                      stele__connection **connection_out)
+{
+    *connection_out = NULL;
+    stele_status status = enter_transaction(transaction);
+    if (status != STELE_OK)
         return status;
-    }
+    stele_store *store = transaction->store;
     if (transaction->lent) {
         store->writer.revision++;
+        transaction->mixed = true;
         stele__authorizer_arm(store->writer.database, false);
     }
     *connection_out = &store->writer;
@@ -93,7 +134,35 @@ void stele__transaction_leave(stele_transaction *transaction)
 {
     if (transaction->lent && !transaction->over)
         stele__authorizer_arm(transaction->store->writer.database, true);
-    stele__store_leave(transaction->store);
+    leave_store_of(transaction);
+}
+
+stele_status stele__transaction_lend(stele_store *store, stele_transaction **transaction_out)
+{
+    stele_transaction *transaction = stele__allocate_array(1, sizeof(*transaction));
+    *transaction_out = transaction;
+    if (transaction == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for a transaction");
+    transaction->store = store;
+    transaction->thread = stele__thread_id();
+    transaction->transaction_count = store->writer.database->transaction_count;
+    transaction->lent = store->wrapped != NULL;
+    transaction->nested = true;
+    transaction->reference_count = 1;
+    stele__store_hold(store);
+    return STELE_OK;
+}
+
+void stele__transaction_take_back(stele_transaction *transaction)
+{
+    if (transaction == NULL)
+        return;
+    stele__connection *connection = &transaction->store->writer;
+    transaction->over = true;
+    stele__authorizer_arm(connection->database, false);
+    if (transaction->mixed) /* a savepoint of the user's may have taken names back */
+        connection->revision++;
+    stele__transaction_release(transaction);
 }
 
 void stele__transaction_failed(stele_transaction *transaction, stele_status status, bool half_way)
@@ -159,6 +228,8 @@ static stele_status commit_lent(stele_store *store, stele__connection *connectio
         stele__schema_recheck(connection->database, &cookie, store->options.strict_schema, NULL);
     if (status == STELE_CORRUPT)
         return stele__fail_within(STELE_MISUSE, "can't commit");
+    if (status == STELE_OK) /* a savepoint may have been rolled back */
+        status = stele__appended_recheck(connection);
     if (status == STELE_OK)
         status = commit_marked(store, connection);
     if (status == STELE_OK)
@@ -172,6 +243,10 @@ stele_status stele_transaction_commit(stele_transaction *transaction)
     stele_status status = stele__transaction_enter(transaction, &connection);
     if (status != STELE_OK)
         return status;
+    if (transaction->nested || transaction->held) {
+        stele__transaction_leave(transaction);
+        return stele__fail(STELE_MISUSE, "the transaction is lent: who lent it commits it");
+    }
 
     stele_store *store = transaction->store;
     status = transaction->lent ? commit_lent(store, connection) : commit_marked(store, connection);
@@ -184,7 +259,7 @@ stele_status stele_transaction_commit(stele_transaction *transaction)
 
 void stele_transaction_end(stele_transaction *transaction)
 {
-    if (transaction == NULL)
+    if (transaction == NULL || transaction->nested || transaction->held)
         return;
     stele_store *store = transaction->store;
     /* Ending is allowed wherever using it isn't; close may have done it already. */
@@ -201,9 +276,9 @@ void stele_transaction_end(stele_transaction *transaction)
 
 struct sqlite3 *stele_transaction_sqlite(stele_transaction *transaction)
 {
-    stele__connection *connection = NULL;
-    if (stele__transaction_enter(transaction, &connection) != STELE_OK)
+    if (enter_transaction(transaction) != STELE_OK)
         return NULL;
+    stele__connection *connection = &transaction->store->writer;
     stele__connection_touch(connection);
     transaction->lent = true;
     struct sqlite3 *handle = connection->database->handle;

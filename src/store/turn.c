@@ -42,23 +42,38 @@ void stele__waiters_wake(stele_store *store)
         pthread_cond_signal(&waiter->wake);
 }
 
-void stele__turn_pass_locked(stele_store *store)
+/* In the order of asking. But after one who yields comes one who doesn't, so that however many of
+ * them there are, every other turn is an appender's. */
+static stele__waiter *find_next_waiter(const stele_store *store)
 {
     stele__waiter *waiter = store->first_waiter;
+    while (store->writer_yields && waiter != NULL && waiter->yields)
+        waiter = waiter->next;
+    return waiter != NULL ? waiter : store->first_waiter;
+}
+
+void stele__turn_pass_locked(stele_store *store)
+{
+    stele__waiter *waiter = find_next_waiter(store);
     if (waiter == NULL) {
         store->writer_taken = false;
         return;
     }
     stele__waiter_leave(store, waiter);
     waiter->has_turn = true;
+    store->writer_yields = waiter->yields;
     pthread_cond_signal(&waiter->wake);
 }
 
 void stele__turn_pass(stele_store *store)
 {
+    bool untold = store->untold;
+    store->untold = false;
     pthread_mutex_lock(&store->mutex);
     stele__turn_pass_locked(store);
     pthread_mutex_unlock(&store->mutex);
+    if (untold)
+        stele__commits_tell(store);
 }
 
 stele_status stele__turn_take(stele_store *store, stele__patience *patience)
@@ -66,12 +81,13 @@ stele_status stele__turn_take(stele_store *store, stele__patience *patience)
     if (atomic_load(&store->writer_thread) == stele__thread_id())
         return stele__fail(STELE_MISUSE, "this thread has a transaction open: use that");
     stele_status status = STELE_OK;
-    stele__waiter waiter = { 0 };
+    stele__waiter waiter = { .yields = patience->yields };
     pthread_mutex_lock(&store->mutex);
     if (store->closing && patience->closing != NULL) {
         status = stele__fail(STELE_CLOSED, "the store was closed");
     } else if (!store->writer_taken) {
         store->writer_taken = true;
+        store->writer_yields = patience->yields;
     } else {
         stele__waiter_join(store, &waiter);
         while (!waiter.has_turn && status == STELE_OK) {
@@ -97,8 +113,10 @@ bool stele__turn_try(stele_store *store)
 {
     pthread_mutex_lock(&store->mutex);
     bool taken = !store->writer_taken && !store->gate_closed && !store->closing;
-    if (taken)
+    if (taken) {
         store->writer_taken = true;
+        store->writer_yields = false;
+    }
     pthread_mutex_unlock(&store->mutex);
     return taken;
 }

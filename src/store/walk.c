@@ -24,6 +24,8 @@ static void bind_walk(stele__statement *statement, const stele__walk *from)
     if (from->by_text) {
         stele__bind_text_bytes(statement, 1, from->text, from->text_size);
         stele__bind_number(statement, 2, from->first);
+        if (from->with_number)
+            stele__bind_number(statement, 4, from->second);
     } else {
         stele__bind_number(statement, 1, from->first);
         stele__bind_number(statement, 2, from->second);
@@ -46,10 +48,11 @@ stele_status stele__walk_note_text(stele__walk *walk, const char *text)
  */
 static stele_status expect_advance(const stele__walk *walk, const stele__walk *before)
 {
-    bool advanced =
-        walk->first > before->first
-        || (walk->by_text ? strcmp(walk->text, before->text) > 0
-                          : walk->first == before->first && walk->second > before->second);
+    int compared = walk->by_text ? strcmp(walk->text, before->text)
+                                 : (walk->first > before->first) - (walk->first < before->first);
+    bool advanced = compared > 0 || (walk->by_text && walk->first > before->first);
+    if (compared == 0 && (!walk->by_text || walk->with_number))
+        advanced |= walk->second > before->second;
     if (advanced || walk->done)
         return STELE_OK;
     if (walk->by_text)

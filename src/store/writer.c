@@ -20,6 +20,51 @@ static stele_status replace_writer(stele_store *store)
     return STELE_OK;
 }
 
+void stele__commits_watch(stele_store *store, stele__watcher *watcher)
+{
+    atomic_store(&store->watcher, watcher);
+}
+
+/* With the turn held: `head` is committed; 0 when no event was. Whoever is about to watch sets the
+ * watcher first and looks at the head then; here it is the other way round. */
+static void note_own_commit(stele_store *store, int64_t head)
+{
+    if (head > 0)
+        atomic_store(&store->committed_head, head);
+    stele__watcher *watcher = atomic_load(&store->watcher);
+    if (watcher == NULL)
+        return;
+    watcher->committed(watcher->context, head);
+    store->untold = true;
+}
+
+void stele__commits_tell(stele_store *store)
+{
+    stele__watcher *watcher = atomic_load(&store->watcher);
+    if (watcher != NULL)
+        watcher->wake(watcher->context);
+}
+
+stele_status stele__appended_recheck(stele__connection *connection)
+{
+    if (connection->appended_to == 0)
+        return STELE_OK;
+    return stele__database_number(connection->database, "SELECT max(position) FROM events",
+                                  &connection->appended_to);
+}
+
+/* A commit of unknown outcome told nobody: what it left is there now, or gone. */
+static void note_settled(stele_store *store)
+{
+    char error[STELE__ERROR_SIZE];
+    int64_t head = 0;
+    stele__keep_error(error);
+    if (stele__database_number(store->writer.database, "SELECT max(position) FROM events", &head)
+        == STELE_OK)
+        note_own_commit(store, head);
+    stele__restore_error(error);
+}
+
 /*
  * A connection whose commit failed on the disk may show what isn't there, and what isn't there may
  * come back: the pages can be whole in the WAL although nobody sees them, until a later commit is
@@ -29,13 +74,18 @@ stele_status stele__write_mend(stele_store *store, stele__patience *patience)
 {
     if (!store->writer_broken)
         return STELE_OK;
-    if (store->wrapped != NULL)
-        return stele__wrap_settle(store, patience);
+    if (store->wrapped != NULL) {
+        stele_status settled = stele__wrap_settle(store, patience);
+        if (settled == STELE_OK)
+            note_settled(store);
+        return settled;
+    }
     stele_status status = replace_writer(store);
     if (status == STELE_OK)
         status = stele__meta_settle(store, patience);
     if (status == STELE_OK) {
         store->writer_broken = false;
+        note_settled(store);
         stele__log(STELE_LOG_NOTICE, "'%s': after a failed commit the connection was replaced",
                    store->path);
     }
@@ -79,6 +129,7 @@ stele_status stele__write_begin_held(stele_store *store, stele__patience *patien
     if (status != STELE_OK)
         return status;
     store->writer.changed = false;
+    store->writer.appended_to = 0;
     status = stele__commits_notice(store);
     if (status != STELE_OK) {
         stele__write_end_held(store);
@@ -112,22 +163,23 @@ static void end_durably(stele_store *store)
 }
 
 /* The turn of a store that may be written to, and how long its owner waits for what comes next. */
-static stele_status take_writer(stele_store *store, const stele_wait *wait,
+static stele_status take_writer(stele_store *store, const stele_wait *wait, bool yields,
                                 stele__patience *patience)
 {
     stele_status status =
         stele__patience_begin(patience, wait, store->options.busy_timeout_ms, &store->closing);
+    patience->yields = yields;
     if (status == STELE_OK)
         status = stele__write_check(store);
     return status == STELE_OK ? stele__turn_take(store, patience) : status;
 }
 
-stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
-                                stele__connection **connection_out)
+static stele_status begin_in_turn(stele_store *store, const stele_wait *wait, bool yields,
+                                  stele__connection **connection_out)
 {
     *connection_out = NULL;
     stele__patience patience;
-    stele_status status = take_writer(store, wait, &patience);
+    stele_status status = take_writer(store, wait, yields, &patience);
     if (status != STELE_OK)
         return status;
     status = stele__write_begin_held(store, &patience, connection_out);
@@ -136,12 +188,24 @@ stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
     return status;
 }
 
+stele_status stele__write_begin(stele_store *store, const stele_wait *wait,
+                                stele__connection **connection_out)
+{
+    return begin_in_turn(store, wait, false, connection_out);
+}
+
+stele_status stele__write_begin_yielding(stele_store *store, const stele_wait *wait,
+                                         stele__connection **connection_out)
+{
+    return begin_in_turn(store, wait, true, connection_out);
+}
+
 stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wait,
                                         stele__connection **connection_out)
 {
     *connection_out = NULL;
     stele__patience patience;
-    stele_status status = take_writer(store, wait, &patience);
+    stele_status status = take_writer(store, wait, false, &patience);
     if (status != STELE_OK)
         return status;
     if (store->options.durability == STELE_DURABILITY_RELAXED) {
@@ -171,6 +235,7 @@ stele_status stele__write_commit(stele_store *store)
         /* Our own commit moved it; what moves it from here is somebody else's. */
         store->writer.data_version = stele__database_data_version(store->writer.database);
         store->writer.changed = false;
+        note_own_commit(store, store->writer.appended_to);
         stele__transfer_consider(store);
     } else if (status == STELE_UNKNOWN_OUTCOME && !store->memory) {
         store->writer_broken = true;
