@@ -185,6 +185,21 @@ static inline void append_two_streams(stele_store *to)
     keep_answer(MANY, take_status("many", stele_store_append_many(to, appends, 2, NULL, NULL)));
 }
 
+/* Each of them can be made again, whatever became of it. */
+static inline void move_and_own(stele_store *with)
+{
+    stele_checkpoint_move move = STELE_CHECKPOINT_MOVE_INIT;
+    stele_checkpoint_claim claim = STELE_CHECKPOINT_CLAIM_INIT;
+    stele_checkpoint_claimed claimed = { 0 };
+    claim.owner = "worker";
+    take_status("advance", stele_checkpoint_advance(with, "reader-3", &move, NULL));
+    if (take_status("claim", stele_checkpoint_claim_take(with, "reader-4", &claim, &claimed))
+        == STELE_OK)
+        take_status("renew",
+                    stele_checkpoint_claim_renew(with, "reader-4", claimed.generation, 1000));
+    take_status("reset", stele_checkpoint_reset(with, "reader-3", NULL));
+}
+
 static inline void ask_questions(stele_store *of)
 {
     int64_t head = 0;
@@ -231,6 +246,7 @@ static inline void run_steps(stele_store *with)
     run_transaction(with);
     append_two_streams(with);
     checkpoint_answer = take_status("checkpoint_save", stele_checkpoint_save(with, "reader-1", 0));
+    move_and_own(with);
     ask_questions(with);
     take_status("transfer", stele_store_transfer(with, NULL, NULL));
     append_deed(with, LAST, NULL);

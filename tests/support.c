@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define OPEN_FOLDERS_MAX 16
+#define SUITES_MAX       16
+#define TOTALS           "# stele-tests "
 
 /* A path handed out by test_path() or test_program(): one for each name, kept until removed. */
 typedef struct named_path {
@@ -175,13 +178,73 @@ int run_suite(Suite *suite)
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
 
-    printf("# stele-tests %d %d %d\n", total, failed, count_skips());
+    printf(TOTALS "%d %d %d\n", total, failed, count_skips());
     fflush(stdout);
 
     remove_test_folder();
     forget_paths(&programs);
     remove_tree(root);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static FILE *must_open_file(void)
+{
+    FILE *file = tmpfile();
+    if (file == NULL)
+        give_up("can't open", "a file for what a suite prints");
+    return file;
+}
+
+static pid_t start_suite(Suite *(*make)(void), FILE *output)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0)
+        give_up("can't start", "a suite");
+    if (child > 0)
+        return child;
+    if (dup2(fileno(output), STDOUT_FILENO) < 0)
+        give_up("can't redirect", "a suite");
+    exit(run_suite(make()));
+}
+
+/* Print what a suite has printed, but for its totals, which are added. */
+static void take_output(FILE *output, int totals[3])
+{
+    char line[4096];
+    int numbers[3] = { 1, 1, 0 }; /* one that said nothing has failed */
+    rewind(output);
+    while (fgets(line, sizeof(line), output) != NULL) {
+        if (strncmp(line, TOTALS, strlen(TOTALS)) != 0) {
+            fputs(line, stdout);
+            continue;
+        }
+        char *at = line + strlen(TOTALS);
+        for (int i = 0; i < 3; i++)
+            numbers[i] = (int)strtol(at, &at, 10);
+    }
+    fclose(output);
+    for (int i = 0; i < 3; i++)
+        totals[i] += numbers[i];
+}
+
+int run_suites_together(Suite *(*const make[])(void), size_t count)
+{
+    FILE *outputs[SUITES_MAX];
+    pid_t children[SUITES_MAX];
+    int totals[3] = { 0 };
+    bool passed = count <= SUITES_MAX;
+    for (size_t i = 0; i < count && passed; i++) {
+        outputs[i] = must_open_file();
+        children[i] = start_suite(make[i], outputs[i]);
+    }
+    for (size_t i = 0; i < count && count <= SUITES_MAX; i++) {
+        int status = 0;
+        passed = waitpid(children[i], &status, 0) == children[i] && status == 0 && passed;
+        take_output(outputs[i], totals);
+    }
+    printf(TOTALS "%d %d %d\n", totals[0], totals[1], totals[2]);
+    return passed && totals[1] == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 void record_skip(const char *function, const char *reason)

@@ -22,6 +22,14 @@
 int run_suite(Suite *suite);
 
 /**
+ * Run the suites that `make` gives at the same time, each in a process of its own: for tests that
+ * mostly wait. What they print comes one after the other, and the last line is of all.
+ *
+ * @return As run_suite().
+ */
+int run_suites_together(Suite *(*const make[])(void), size_t count);
+
+/**
  * Leave the running test because this machine can't do what it needs. The skip is counted, and
  * fails the run unless tests/skips.txt lists it. Only in the body of START_TEST: it returns.
  */

@@ -6,7 +6,7 @@
 #include "account_calls.h"
 #include "effort.h"
 
-enum { THREADS = 32, HANDLES = 4, PROCESSES = 4, START = 1000 };
+enum { THREADS = 32, HANDLES = 4, PROCESSES = 4, START = 1000, CARELESS_ROUNDS = 50 };
 
 static int commands_each(void)
 {
@@ -230,16 +230,24 @@ START_TEST(threads_never_take_out_more_than_there_is)
 }
 END_TEST
 
+/* On a busy machine the threads may come one after the other by chance, and lose nothing: then
+ * they do it again. */
 START_TEST(control_that_appends_whatever_is_there_loses_updates)
 {
     int commands = THREADS * commands_each();
+    int rounds = 0;
+    verdict found;
     open_handles(1, true);
     put_in(commands + START);
 
-    run_workers(withdraw_carelessly, 1);
+    do {
+        run_workers(withdraw_carelessly, 1);
+        rounds++;
+        found = judge_file();
+    } while (found.wrong_rests == 0 && rounds < CARELESS_ROUNDS);
 
-    verdict found = judge_file();
-    ck_assert_int_eq(found.events, 1 + commands);
+    printf("carelessly: %" PRId64 " updates lost in %d rounds\n", found.wrong_rests, rounds);
+    ck_assert_int_eq(found.events, 1 + (int64_t)commands * rounds);
     ck_assert_int_gt(found.wrong_rests, 0);
 }
 END_TEST

@@ -122,8 +122,7 @@ START_TEST(snapshots_and_parked_events_go_with_it)
     run_sql(store_path(),
             "INSERT INTO snapshots(stream, name, version, epoch, schema_version, codec, saved_at,"
             " checksum, data) SELECT id, 'fold', 1, 'e', 1, 1, 0, 0, 'x' FROM streams;"
-            "INSERT INTO parked(subscription, position, key, reason, attempts, parked_at, checksum)"
-            " SELECT 'sub', position, 'k', 'r', 1, 0, 0 FROM events");
+            "INSERT INTO parked SELECT 'sub', position, 'k', 0, 'r', 1, 0, 0, 0 FROM events");
     open_in_file();
     int64_t id = info_of("loan-1").id;
     assert_status(delete_it("loan-1"), STELE_OK);

@@ -133,9 +133,9 @@ START_TEST(parked_events_go_with_what_is_trimmed_and_snapshots_stay)
     fill_stream("a-1", 4);
     fill_stream("b-1", 1);
     close_store();
-    run_sql(store_path(), "INSERT INTO parked VALUES('s', 1, 'k', 'r', 1, 1, 0),"
-                          " ('s', 2, 'k', 'r', 1, 1, 0), ('s', 3, 'k', 'r', 1, 1, 0),"
-                          " ('s', 5, 'k', 'r', 1, 1, 0)");
+    run_sql(store_path(), "INSERT INTO parked VALUES('s', 1, 'k', 0, 'r', 1, 1, 0, 0),"
+                          " ('s', 2, 'k', 0, 'r', 1, 1, 0, 0), ('s', 3, 'k', 0, 'r', 1, 1, 0, 0),"
+                          " ('s', 5, 'k', 0, 'r', 1, 1, 0, 0)");
     run_sql(store_path(), "INSERT INTO snapshots VALUES(1, 1, 's', 1, 'e', 1, 1, 1, 0, 'd', NULL)");
     open_in_file();
     keep_newest("a-1", 2);

@@ -123,6 +123,12 @@ static const struct {
     { REWRITE("parked", "STRICT, WITHOUT ROWID", "STRICT"), "parked" },
     { REWRITE("parked", "CREATE TABLE parked", "CREATE TABLE \"parked\""), "parked" },
     { REWRITE("parked", "CREATE TABLE parked", "create table parked"), "parked" },
+    { "DROP INDEX parked_key", "parked_key" },
+    { "DROP INDEX parked_key; CREATE INDEX parked_key ON parked(subscription, key)", "parked_key" },
+    { "DROP TABLE members", "members" },
+    { "ALTER TABLE members ADD COLUMN extra TEXT", "members" },
+    { REWRITE("checkpoints", "PRIMARY KEY(name, lane)", "PRIMARY KEY(name, lane, position)"),
+      "checkpoints" },
     { "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET name = 'PARKED', tbl_name = 'PARKED',"
       " sql = replace(sql, 'parked', 'PARKED') WHERE name = 'parked'",
       "PARKED" },

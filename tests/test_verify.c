@@ -10,13 +10,14 @@ static const struct {
     uint64_t count; /* Of make_rich_file(); 0 where it is not ours to say. */
     bool nothing;   /* There is nothing of that in it. */
 } checks[] = {
-    { "sqlite", 0, false },      { "schema", 0, false },       { "meta", 0, false },
-    { "epochs", 1, false },      { "positions", 6, false },    { "versions", 6, false },
-    { "index", 6, false },       { "checksums", 6, false },    { "names", 7, false },
-    { "idempotency", 1, false }, { "states", 0, false },       { "husks", 6, false },
-    { "archives", 0, true },     { "kept", 0, true },          { "checkpoints", 1, false },
-    { "state", 2, false },       { "state writes", 1, false }, { "anchor", 1, false },
-    { "backup", 0, true },       { "snapshots", 0, true },
+    { "sqlite", 0, false },       { "schema", 0, false },    { "meta", 0, false },
+    { "epochs", 1, false },       { "positions", 6, false }, { "versions", 6, false },
+    { "index", 6, false },        { "checksums", 6, false }, { "names", 7, false },
+    { "idempotency", 1, false },  { "states", 0, false },    { "husks", 6, false },
+    { "archives", 0, true },      { "kept", 0, true },       { "checkpoints", 1, false },
+    { "members", 0, true },       { "parked", 0, true },     { "state", 2, false },
+    { "state writes", 1, false }, { "anchor", 1, false },    { "backup", 0, true },
+    { "snapshots", 0, true },
 };
 
 static size_t index_of(const char *name)

@@ -7,7 +7,7 @@
  * its own; the copy tells which old position became which, and carries the checkpoints over.
  *
  * The library's own streams, whose names start with '$', aren't copied: they tell of the old store.
- * Neither are snapshots, which can be made anew, keys of empty appends, and what was parked.
+ * Neither are snapshots, which can be made anew, and keys of empty appends.
  */
 #ifndef STELE_COPY_H
 #define STELE_COPY_H
@@ -82,7 +82,9 @@ typedef struct stele_copied {
     uint64_t streams_closed;   /**< Tombstoned or archived in the target as in the source. */
     int64_t position;          /**< Of the source, through which all is in the target. */
     int64_t resumed_after;     /**< Of the source, from where this call went on; 0: it began. */
-    int64_t reserved[4];       /**< Zero. */
+    uint64_t parked;           /**< Events that readers had parked, as parked in the target; 0 of a
+                                    dry run. */
+    int64_t reserved[3];       /**< Zero. */
 } stele_copied;
 
 /**
@@ -102,8 +104,10 @@ typedef struct stele_copied {
  *
  * A checkpoint at position p becomes the target position through which everything is written that
  * came from p and before: who goes on there misses nothing and sees nothing twice. Those of the end
- * of the copy count, all in one transaction with the target's current epoch. Appends to the source
- * that come while it is copied are left out, so stop its writers for a move.
+ * of the copy count, all in one transaction with the target's current epoch: with lanes each lane
+ * by itself. What a reader has parked is parked in the target, too, as the events that it became,
+ * each behind the first of its stream there. Owners and their claims stay behind. Appends to the
+ * source that come while it is copied are left out, so stop its writers for a move.
  *
  * The state of a stream, and its reason, is carried over to the target's stream of that name, if
  * there is one: tombstoned, or archived in place.

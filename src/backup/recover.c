@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "base/platform.h"
+#include "checkpoint/own.h"
 #include "store/schema.h"
 #include "store/stamp.h"
 
@@ -76,9 +77,10 @@ static stele_status prove_source(stele_store *source, stele__work *work, bool da
                        source->path, proof.failures, proof.first);
 }
 
-/* The stamp goes with the old epoch. */
-static stele_status begin_anew(stele__database *target, stele_recovered *facts)
+/* The stamp goes with the old epoch, and so do claims: their owners work on the store that was. */
+static stele_status begin_anew(stele_store *source, stele__database *target, stele_recovered *facts)
 {
+    stele__connection connection = { .database = target };
     stele__stamp stamp = { 0 };
     stele_status status = stele__copy_change(target);
     if (status == STELE_OK)
@@ -89,6 +91,8 @@ static stele_status begin_anew(stele__database *target, stele_recovered *facts)
         status = stele__stamp_forget_marks(target);
     if (status == STELE_OK)
         status = stele__stamp_forget_archives(target);
+    if (status == STELE_OK)
+        status = stele__places_disown(source, &connection);
     if (status == STELE_OK)
         status = stele__database_number(target, "SELECT max(position) FROM events", &facts->head);
     if (status == STELE_OK)
@@ -129,7 +133,7 @@ static stele_status recover_from(stele_store *source, stele__work *work, bool da
     if (status == STELE_OK)
         status = stele__copy_run(source, work, destination->target, &copied);
     if (status == STELE_OK)
-        status = begin_anew(destination->target, facts);
+        status = begin_anew(source, destination->target, facts);
     if (status == STELE_OK)
         status = look_again(destination->partial, facts);
     if (status == STELE_OK)

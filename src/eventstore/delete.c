@@ -232,8 +232,10 @@ static stele_status delete_in_transaction(stele_store *store, stele__connection 
     if (status != STELE_OK || what->dry_run)
         return status;
     *written_out = true;
-    store->transaction->deletes = true;
-    return free_name(store, connection, &row, changed);
+    status = free_name(store, connection, &row, changed);
+    if (status == STELE_OK) /* not from inside an append, which has no transaction of its own */
+        store->transaction->deletes = true;
+    return status;
 }
 
 stele_status stele_transaction_delete(stele_transaction *transaction, const stele_delete *what,

@@ -100,32 +100,60 @@ static const struct schema_object {
       "  metadata ANY,\n"
       "  UNIQUE(stream, name, version)\n"
       ") STRICT" },
+    /* Lane 0 is the name itself; a subscription with lanes has a row for each, from 1. A position
+     * of -1 was claimed, and never saved. */
     { "table", "checkpoints",
       "CREATE TABLE checkpoints(\n"
-      "  name TEXT PRIMARY KEY NOT NULL,\n"
-      "  position INTEGER NOT NULL CHECK(position >= 0),\n"
+      "  name TEXT NOT NULL,\n"
+      "  lane INTEGER NOT NULL,\n"
+      "  lanes INTEGER NOT NULL,\n"
+      "  position INTEGER NOT NULL CHECK(position >= -1),\n"
       "  epoch TEXT NOT NULL,\n"
       "  saved_at INTEGER NOT NULL,\n"
-      "  owner TEXT,\n"
-      "  boot TEXT,\n"
-      "  lease_until INTEGER,\n"
       "  generation INTEGER NOT NULL,\n"
-      "  attempt_position INTEGER,\n"
+      "  owner TEXT NOT NULL,\n"
+      "  boot TEXT NOT NULL,\n"
+      "  lease_until INTEGER NOT NULL,\n"
+      "  beat_at INTEGER NOT NULL,\n"
+      "  attempting INTEGER NOT NULL,\n"
       "  attempts INTEGER NOT NULL,\n"
-      "  status TEXT,\n"
-      "  checksum INTEGER NOT NULL\n"
+      "  effects_after INTEGER NOT NULL,\n"
+      "  state INTEGER NOT NULL,\n"
+      "  rate INTEGER NOT NULL,\n"
+      "  lag INTEGER NOT NULL,\n"
+      "  lag_before INTEGER NOT NULL,\n"
+      "  error TEXT NOT NULL,\n"
+      "  error_position INTEGER NOT NULL,\n"
+      "  error_at INTEGER NOT NULL,\n"
+      "  checksum INTEGER NOT NULL,\n"
+      "  PRIMARY KEY(name, lane)\n"
       ") STRICT, WITHOUT ROWID" },
+    /* Who works on a subscription with lanes. */
+    { "table", "members",
+      "CREATE TABLE members(\n"
+      "  subscription TEXT NOT NULL,\n"
+      "  owner TEXT NOT NULL,\n"
+      "  boot TEXT NOT NULL,\n"
+      "  lease_until INTEGER NOT NULL,\n"
+      "  joined_at INTEGER NOT NULL,\n"
+      "  checksum INTEGER NOT NULL,\n"
+      "  PRIMARY KEY(subscription, owner)\n"
+      ") STRICT, WITHOUT ROWID" },
+    /* What failed itself has `behind` 0; what waits for it has its position there. */
     { "table", "parked",
       "CREATE TABLE parked(\n"
       "  subscription TEXT NOT NULL,\n"
       "  position INTEGER NOT NULL,\n"
       "  key TEXT NOT NULL,\n"
+      "  behind INTEGER NOT NULL,\n"
       "  reason TEXT NOT NULL,\n"
       "  attempts INTEGER NOT NULL,\n"
       "  parked_at INTEGER NOT NULL,\n"
+      "  asked_at INTEGER NOT NULL,\n"
       "  checksum INTEGER NOT NULL,\n"
       "  PRIMARY KEY(subscription, position)\n"
       ") STRICT, WITHOUT ROWID" },
+    { "index", "parked_key", "CREATE INDEX parked_key ON parked(subscription, key, position)" },
     { "table", "state",
       "CREATE TABLE state(\n"
       "  id INTEGER PRIMARY KEY,\n"
