@@ -15,6 +15,7 @@
 #include <stele/eventstore.h>
 #include <stele/submit.h>
 #include <stele/lifecycle.h>
+#include <stele/notify.h>
 #include <stele/retention.h>
 #include <stele/backup.h>
 #include <stele/checkpoint.h>

@@ -9,6 +9,7 @@
 #include "checkpoint_probes.h"
 #include "copy_probes.h"
 #include "key_probes.h"
+#include "notify_probes.h"
 #include "retention_probes.h"
 #include "state_probes.h"
 #include "resume_point_probes.h"
@@ -106,6 +107,19 @@ static const struct matrix_row {
     { "stele_state_list", "", probe_state_list, WORKS },
     { "stele_entries_next", "", probe_state_list, WORKS },
     { "stele_entries_close", "", probe_state_list, WORKS },
+    { "stele_store_notifier", "", probe_notifier, WORKS },
+    { "stele_notifier_close", "", probe_notifier, WORKS },
+    { "stele_notifier_signal", "", probe_signal, WORKS },
+    { "stele_notifier_head", "", probe_signal, WORKS },
+    { "stele_notifier_wait", "", probe_wait, WORKS },
+    { "stele_notifier_start", "", probe_polling_thread, WORKS },
+    { "stele_notifier_stop", "", probe_polling_thread, WORKS },
+    { "stele_notifier_join", "", probe_polling_thread, WORKS },
+    { "stele_notifier_poll", "", probe_poll, WORKS },
+    { "stele_listener_open", "", probe_listener, WORKS },
+    { "stele_listener_wait", "", probe_listener, WORKS },
+    { "stele_listener_descriptor", "", probe_listener, WORKS },
+    { "stele_listener_close", "", probe_listener, WORKS },
     { "stele_store_import", "", probe_import, WRITES },
     { "stele_store_copy", "", probe_copy, WORKS },
     { "stele_store_copy", " into it", probe_copy_into, WRITES },
@@ -254,6 +268,7 @@ static const struct matrix_row {
     { "stele_state_put", " around a transaction", probe_state_put_around, NEVER },
     { "stele_state_clear", " around a transaction", probe_state_clear_around, NEVER },
     { "stele_state_get", " around a transaction", probe_state_get_around, AROUND },
+    { "stele_notifier_wait", " around a transaction", probe_wait_around, NEVER },
     { "stele_append_typed", " around a transaction", probe_append_typed_around, NEVER },
     { "stele_record_decode", " around a transaction", probe_decode_around, WRITES },
     { "stele_scenario_given", " around a transaction", probe_given_around, NEVER },
@@ -289,6 +304,7 @@ static const char *const without_store[] = {
     "stele_checkpoint_claim_init",
     "stele_submit_init",
     "stele_import_init",
+    "stele_notifier_open",
     "stele_allocator_set",
     "stele_log_set",
     "stele_error_text",

@@ -5,6 +5,7 @@
 #include "contract.h"
 #include "disk_hooks.h"
 
+#include <stele/notify.h>
 #include <stele/verify.h>
 
 /* --- The failing disk --- */
@@ -276,6 +277,23 @@ START_TEST(retry_after_a_crash_that_brings_the_event_back_stores_one)
 }
 END_TEST
 
+/* Whether the repetition finds it stored or stores it, who waits must learn of it. */
+START_TEST(event_of_an_unknown_outcome_wakes_once_it_is_settled)
+{
+    stele_appended appended = { 0 };
+    stele_notifier *notifier = NULL;
+    assert_status(stele_store_notifier(store, &notifier), STELE_OK);
+    break_disk_at_sync();
+    assert_status(append_keyed(store, "attempt-1", NULL), STELE_UNKNOWN_OUTCOME);
+    ck_assert_int_eq(stele_notifier_head(notifier), 2);
+    mend_disk();
+
+    assert_status(append_keyed(store, "attempt-1", &appended), STELE_OK);
+
+    ck_assert_int_eq(stele_notifier_head(notifier), 3);
+}
+END_TEST
+
 START_TEST(retry_after_a_crash_that_lost_the_event_stores_one)
 {
     break_disk_at_sync();
@@ -430,6 +448,7 @@ static Suite *commit_outcome_suite(void)
     tcase_add_loop_test(key, retry_with_the_key_stores_one_event_however_often_the_sync_fails, 1,
                         6);
     tcase_add_test(key, retry_after_a_crash_that_brings_the_event_back_stores_one);
+    tcase_add_test(key, event_of_an_unknown_outcome_wakes_once_it_is_settled);
     tcase_add_test(key, retry_after_a_crash_that_lost_the_event_stores_one);
     tcase_add_test(key, retry_after_a_crash_between_two_failures_stores_one);
     tcase_add_test(key, store_closed_after_an_unknown_outcome_can_be_opened_and_retried);

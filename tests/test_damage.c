@@ -237,12 +237,16 @@ START_TEST(event_whose_key_is_damaged_or_gone_is_corrupt_when_keys_are_read)
 END_TEST
 
 static const char *const checkpoint_damages[] = {
-    "UPDATE checkpoints SET position = 5",   "UPDATE checkpoints SET epoch = 'x'",
-    "UPDATE checkpoints SET saved_at = 5",   "UPDATE checkpoints SET owner = 'me'",
+    "UPDATE checkpoints SET lanes = 5",      "UPDATE checkpoints SET position = 5",
+    "UPDATE checkpoints SET epoch = 'x'",    "UPDATE checkpoints SET saved_at = 5",
+    "UPDATE checkpoints SET generation = 5", "UPDATE checkpoints SET owner = 'me'",
     "UPDATE checkpoints SET boot = 'x'",     "UPDATE checkpoints SET lease_until = 5",
-    "UPDATE checkpoints SET generation = 5", "UPDATE checkpoints SET attempts = 1",
-    "UPDATE checkpoints SET status = 'x'",   "UPDATE checkpoints SET attempt_position = 1",
-    "UPDATE checkpoints SET checksum = 5",
+    "UPDATE checkpoints SET beat_at = 5",    "UPDATE checkpoints SET attempting = 1",
+    "UPDATE checkpoints SET attempts = 5",   "UPDATE checkpoints SET effects_after = 5",
+    "UPDATE checkpoints SET state = 5",      "UPDATE checkpoints SET rate = 5",
+    "UPDATE checkpoints SET lag = 5",        "UPDATE checkpoints SET lag_before = 5",
+    "UPDATE checkpoints SET error = 'x'",    "UPDATE checkpoints SET error_position = 5",
+    "UPDATE checkpoints SET error_at = 5",   "UPDATE checkpoints SET checksum = 5",
 };
 
 START_TEST(damaged_checkpoint_is_corrupt_by_name)

@@ -7,6 +7,7 @@
 #include "resources.h"
 
 #include <stele/jsonl.h>
+#include <stele/notify.h>
 #include <stele/submit.h>
 #include <stele/verify.h>
 
@@ -32,6 +33,8 @@ enum {
 
 static stele_cursor *cursor;
 static stele_transaction *transaction;
+static stele_notifier *notifier;
+static stele_listener *listener;
 static stele_streams *streams;
 static stele_types *types;
 static stele_verify *verify;
@@ -82,6 +85,30 @@ static void add_completions(void)
 {
     int descriptor = -1;
     assert_status(stele_store_completion_fd(store, &descriptor), STELE_OK);
+}
+
+static void add_notifier(void)
+{
+    assert_status(stele_store_notifier(store, &notifier), STELE_OK);
+}
+
+/* Who waits polls, on a connection for that. */
+static void add_poll(void)
+{
+    stele_wait wait = STELE_WAIT_INIT;
+    wait.timeout_ms = 5;
+    assert_status(stele_notifier_wait(notifier, 1, &wait, NULL), STELE_TIMED_OUT);
+}
+
+static void add_listener(void)
+{
+    assert_status(stele_listener_open(notifier, 1, &listener), STELE_OK);
+}
+
+static void add_descriptor(void)
+{
+    int descriptor = -1;
+    assert_status(stele_listener_descriptor(listener, &descriptor), STELE_OK);
 }
 
 static void add_cursor(void)
@@ -136,6 +163,10 @@ static const cost costs[] = {
     { "a read connection", add_reader, CONNECTION_DESCRIPTORS, 0, 192 * KIB, 256 * KIB },
     { "its transfers", add_transferrer, CONNECTION_DESCRIPTORS, 0, 16 * KIB, 256 * KIB },
     { "the completed", add_completions, COMPLETION_DESCRIPTORS, 0, 0, 0 },
+    { "a notifier", add_notifier, 0, 0, 1 * KIB, 0 },
+    { "its polling", add_poll, CONNECTION_DESCRIPTORS, 0, 16 * KIB, 256 * KIB },
+    { "a listener", add_listener, 0, 0, 1 * KIB, 0 },
+    { "its descriptor", add_descriptor, COMPLETION_DESCRIPTORS, 1, 0, 4 * KIB },
     { "a cursor", add_cursor, 0, 0, 32 * KIB, 64 * KIB },
     { "a list of streams", add_streams, 0, 0, 32 * KIB, 32 * KIB },
     { "a list of types", add_types, 0, 0, 4 * KIB, 32 * KIB },
@@ -191,9 +222,10 @@ START_TEST(store_and_its_handles_cost_what_is_stated)
     resources at_rest = rest();
     for (size_t i = 0; i < COUNT_OF(costs); i++)
         expect_cost(&costs[i]);
-    ck_assert_uint_eq(connections_of(store), 3);
+    ck_assert_uint_eq(connections_of(store), 4);
 
     stele_transaction_end(transaction);
+    stele_listener_close(listener);
     stele_ticket_close(ticket);
     stele_verify_close(verify);
     stele_types_close(types);

@@ -53,9 +53,9 @@ static const struct {
     { "DROP INDEX state_newest; CREATE INDEX state_newest ON state(key)", "state_newest", NULL },
     { "DROP VIEW log", "log", NULL },
     { "DROP VIEW log; CREATE VIEW log AS SELECT 1 AS position", "log", NULL },
-    { "DROP TABLE parked", "parked", NULL },
-    { "ALTER TABLE parked ADD COLUMN extra TEXT", "parked", NULL },
-    { "ALTER TABLE parked RENAME TO kept", "parked", NULL },
+    { "DROP TABLE members", "members", NULL },
+    { "ALTER TABLE members ADD COLUMN extra TEXT", "members", NULL },
+    { "ALTER TABLE members RENAME TO kept", "members", NULL },
     { "CREATE TABLE follower(s TEXT REFERENCES streams(name))", "follower", "DROP TABLE follower" },
     { "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql ="
       " replace(sql, 'version > 0', 'version > 9') WHERE name = 'events';"
