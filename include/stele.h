@@ -34,6 +34,9 @@
 #include <stele/resume_point.h>
 #include <stele/session.h>
 #include <stele/jsonl.h>
+#include <stele/subscription.h>
+#include <stele/parked.h>
+#include <stele/worker.h>
 #include <stele/copy.h>
 #include <stele/verify.h>
 

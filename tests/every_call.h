@@ -73,6 +73,27 @@ static inline stele_status call_save(caller *self)
     return stele_checkpoint_save(store, self->stream, 1);
 }
 
+/* Whoever else is at it may have been faster: only what is wrong counts. */
+static inline stele_status call_move_and_own(caller *self)
+{
+    stele_checkpoint_move move = STELE_CHECKPOINT_MOVE_INIT;
+    stele_checkpoint_claim claim = STELE_CHECKPOINT_CLAIM_INIT;
+    stele_checkpoint_claimed claimed = { 0 };
+    char name[32];
+    snprintf(name, sizeof(name), "%s/moved", self->stream);
+    move.to = 1;
+    claim.owner = self->stream;
+    stele_status status = stele_checkpoint_claim_take(store, name, &claim, &claimed);
+    move.generation = claimed.generation;
+    if (status == STELE_OK)
+        status = stele_checkpoint_advance(store, name, &move, NULL);
+    if (status == STELE_OK)
+        status = stele_checkpoint_claim_renew(store, name, claimed.generation, 1000);
+    if (status == STELE_OK)
+        status = stele_checkpoint_claim_release(store, name, claimed.generation);
+    return status == STELE_OK ? stele_checkpoint_reset(store, name, NULL) : status;
+}
+
 static inline stele_status call_transfer(caller *self)
 {
     stele_status status = call_append(self);
@@ -470,6 +491,7 @@ static inline stele_status call_resume(caller *self)
     return stele_store_resume(store, NULL, NULL);
 }
 
+#include "every_notify_call.h"
 #include "every_point_call.h"
 
 static const struct {
@@ -479,6 +501,7 @@ static const struct {
     { "append", call_append },
     { "append_many", call_append_many },
     { "checkpoint_save", call_save },
+    { "checkpoint_advance, claim", call_move_and_own },
     { "transfer", call_transfer },
     { "import", call_import },
     { "ticket_wait", call_ticket_wait },
@@ -506,6 +529,8 @@ static const struct {
     { "resume points", call_points },
     { "resume points in a transaction", call_points_in },
     { "session memory", call_session },
+    { "notifier", call_wake },
+    { "notifier, descriptor and poll", call_watch },
     { "transaction", call_transaction },
     { "transaction, rolled back", call_rolled_back },
 };

@@ -345,6 +345,24 @@ static inline stele_status list_checkpoints(stele_store *of)
     return status == STELE_DONE ? STELE_OK : status;
 }
 
+static inline stele_status own_checkpoint(attempt *run)
+{
+    stele_checkpoint_move move = STELE_CHECKPOINT_MOVE_INIT;
+    stele_checkpoint_claim claim = STELE_CHECKPOINT_CLAIM_INIT;
+    stele_checkpoint_claimed claimed = { 0 };
+    claim.owner = "worker";
+    move.to = 1;
+    stele_status status = stele_checkpoint_claim_take(run->store, "owned", &claim, &claimed);
+    move.generation = claimed.generation;
+    if (status == STELE_OK)
+        status = stele_checkpoint_advance(run->store, "owned", &move, NULL);
+    if (status == STELE_OK)
+        status = stele_checkpoint_claim_renew(run->store, "owned", claimed.generation, 1000);
+    if (status == STELE_OK)
+        status = stele_checkpoint_claim_release(run->store, "owned", claimed.generation);
+    return status == STELE_OK ? stele_checkpoint_reset(run->store, "owned", NULL) : status;
+}
+
 static inline stele_status try_checkpoint(attempt *run)
 {
     stele_checkpoint checkpoint = { 0 };
@@ -353,6 +371,8 @@ static inline stele_status try_checkpoint(attempt *run)
         status = stele_checkpoint_load(run->store, "reader", &checkpoint);
     if (status == STELE_OK)
         status = list_checkpoints(run->store);
+    if (status == STELE_OK)
+        status = own_checkpoint(run);
     return status == STELE_OK ? stele_store_transfer(run->store, NULL, NULL) : status;
 }
 
@@ -533,6 +553,8 @@ static inline stele_status try_recover(attempt *run)
 
 #include "memory_lifecycle.h"
 #include "memory_aggregates.h"
+#include "memory_notify.h"
+#include "memory_parked.h"
 
 static const struct {
     const char *name;
@@ -558,6 +580,8 @@ static const struct {
     { "checkpoint", try_checkpoint, false },
     { "copy", try_copy, false },
     { "lifecycle", try_lifecycle, false },
+    { "notifier", try_notifier, false },
+    { "parked events", try_parked, false },
     { "aggregate", try_aggregate, false },
     { "owning aggregate", try_owning_aggregate, false },
     { "open", try_open, true },

@@ -3,6 +3,7 @@
  * document's table is the table of this test: a cell that isn't so fails.
  */
 #include "lifecycles.h"
+#include "subscriptions.h"
 
 #define EVENTS 6
 
@@ -12,9 +13,26 @@ static void be_none(void)
 {
 }
 
+/* The operation is about events that were parked before the stream came into its state. */
+static bool with_parked;
+
+/* The first event fails, the others wait behind it. */
+static void park_events(void)
+{
+    static seen_events events;
+    stele_subscription_options options = make_catch_up("parker");
+    options.delivery = STELE_AT_LEAST_ONCE;
+    options.on_failure = STELE_ON_FAILURE_PARK;
+    options.tries = 1;
+    events = (seen_events){ .poison = 1, .answer = STELE_REFUSED };
+    assert_status(run_through(&options, &events), STELE_DONE);
+}
+
 static void be_active(void)
 {
     fill_varied("loan-1", EVENTS);
+    if (with_parked)
+        park_events();
 }
 
 static void be_archived_here(void)
@@ -143,6 +161,19 @@ static void retry_append(char *answer)
         snprintf(answer, ANSWER_SIZE, "duplicate%s", appended.erased ? ", erased" : "");
 }
 
+static void answer_events(int count, const stele_skipped *skipped, stele_status end, char *answer)
+{
+    size_t size = (size_t)snprintf(answer, ANSWER_SIZE, "%d", count);
+    if (skipped->archived > 0)
+        size += (size_t)snprintf(answer + size, ANSWER_SIZE - size, ", %" PRId64 " archived",
+                                 skipped->archived);
+    if (skipped->erased > 0)
+        size += (size_t)snprintf(answer + size, ANSWER_SIZE - size, ", %" PRId64 " erased",
+                                 skipped->erased);
+    if (end != STELE_DONE)
+        snprintf(answer + size, ANSWER_SIZE - size, ", then %s", stele_status_name(end));
+}
+
 static void answer_read(const char *stream, char *answer)
 {
     stele_skipped skipped = { 0 };
@@ -156,15 +187,7 @@ static void answer_read(const char *stream, char *answer)
         count++;
     skipped = stele_cursor_skipped(cursor);
     stele_cursor_close(cursor);
-    size_t size = (size_t)snprintf(answer, ANSWER_SIZE, "%d", count);
-    if (skipped.archived > 0)
-        size += (size_t)snprintf(answer + size, ANSWER_SIZE - size, ", %" PRId64 " archived",
-                                 skipped.archived);
-    if (skipped.erased > 0)
-        size += (size_t)snprintf(answer + size, ANSWER_SIZE - size, ", %" PRId64 " erased",
-                                 skipped.erased);
-    if (status != STELE_DONE)
-        snprintf(answer + size, ANSWER_SIZE - size, ", then %s", stele_status_name(status));
+    answer_events(count, &skipped, status, answer);
 }
 
 static void read_stream(char *answer)
@@ -187,6 +210,85 @@ static void read_all_attached(char *answer)
 {
     assert_status(stele_store_attach(store, archive), STELE_OK);
     answer_read(NULL, answer);
+}
+
+/* Events of loan-1, up to one of another stream that comes last. */
+static void answer_subscription(bool skip_archived, char *answer)
+{
+    stele_subscription_options options = make_catch_up(NULL);
+    const stele_batch *batch = NULL;
+    stele_skipped skipped = { 0 };
+    stele_status status;
+    int count = 0;
+    options.skip_archived = skip_archived;
+    assert_status(append_one("other-1", STELE_ANY, "noted", NULL), STELE_OK);
+    stele_subscription *subscription = open_subscription(&options);
+    while ((status = stele_subscription_next(subscription, NULL, &batch)) == STELE_OK) {
+        for (size_t i = 0; i < batch->count; i++)
+            count += strcmp(batch->records[i]->stream, "loan-1") == 0;
+        skipped.archived += batch->skipped.archived;
+        skipped.erased += batch->skipped.erased;
+        assert_status(stele_subscription_ack(subscription, batch->through), STELE_OK);
+    }
+    stele_subscription_close(subscription);
+    answer_events(count, &skipped, status, answer);
+}
+
+static void subscribe(char *answer)
+{
+    answer_subscription(false, answer);
+}
+
+static void subscribe_attached(char *answer)
+{
+    assert_status(stele_store_attach(store, archive), STELE_OK);
+    answer_subscription(false, answer);
+}
+
+static void subscribe_skipping(char *answer)
+{
+    answer_subscription(true, answer);
+}
+
+static void count_parked_events(char *answer)
+{
+    stele_parked_choice choice = STELE_PARKED_CHOICE_INIT;
+    stele_parked_counts counts = { 0 };
+    choice.subscription = "parker";
+    choice.dry_run = true;
+    assert_status(stele_parked_drop(store, &choice, &counts), STELE_OK);
+    snprintf(answer, ANSWER_SIZE, "%d", (int)counts.chosen);
+}
+
+static stele_status count_event(void *context, const stele_record *record,
+                                const stele_handling *handling)
+{
+    int *count = context;
+    ck_assert_str_eq(record->stream, "loan-1");
+    ck_assert(handling->replay);
+    (*count)++;
+    return STELE_OK;
+}
+
+static void replay_parked_events(char *answer)
+{
+    int count = 0;
+    stele_subscription_options options = make_catch_up("parker");
+    stele_handler handler = STELE_HANDLER_INIT;
+    handler.event = count_event;
+    handler.context = &count;
+    stele_subscription *subscription = open_subscription(&options);
+    stele_status status = stele_subscription_replay(subscription, NULL, &handler, NULL);
+    stele_subscription_close(subscription);
+    int size = snprintf(answer, ANSWER_SIZE, "%d", count);
+    if (status != STELE_OK)
+        snprintf(answer + size, ANSWER_SIZE - (size_t)size, ", then %s", stele_status_name(status));
+}
+
+static void replay_parked_attached(char *answer)
+{
+    assert_status(stele_store_attach(store, archive), STELE_OK);
+    replay_parked_events(answer);
 }
 
 static void ask_info(char *answer)
@@ -327,33 +429,40 @@ static void resume_without_archive(char *answer)
 static const struct operation {
     const char *name;
     void (*run)(char *answer);
+    bool parks; /* see with_parked */
 } operations[] = {
-    { "append, expecting any version", append_any },
-    { "append, expecting version 6", append_exact },
-    { "append, expecting no stream", append_none },
-    { "append again, with its key", retry_append },
-    { "append to another stream, if this is at 6", append_with_condition },
-    { "read the stream", read_stream },
-    { "read the stream, archive attached", read_stream_attached },
-    { "read all", read_all },
-    { "read all, archive attached", read_all_attached },
-    { "stream info", ask_info },
-    { "archive in place", archive_in_place },
-    { "archive to another store", archive_elsewhere },
-    { "archive to a second other store", archive_to_second },
-    { "archive, expecting version 5", archive_at_wrong_version },
-    { "restore, archive given", restore_it },
-    { "restore, archive where it was", restore_by_path },
-    { "restore, archive gone", restore_without_archive },
-    { "restore, expecting version 5", restore_at_wrong_version },
-    { "tombstone", tombstone_stream },
-    { "tombstone, expecting version 5", tombstone_at_wrong_version },
-    { "delete", delete_stream },
-    { "delete, archive gone", delete_without_archive },
-    { "delete, archive gone, leave_archived", delete_leaving_archived },
-    { "delete, expecting version 5", delete_at_wrong_version },
-    { "resume", resume_it },
-    { "resume, archive gone", resume_without_archive },
+    { "append, expecting any version", append_any, false },
+    { "append, expecting version 6", append_exact, false },
+    { "append, expecting no stream", append_none, false },
+    { "append again, with its key", retry_append, false },
+    { "append to another stream, if this is at 6", append_with_condition, false },
+    { "read the stream", read_stream, false },
+    { "read the stream, archive attached", read_stream_attached, false },
+    { "read all", read_all, false },
+    { "read all, archive attached", read_all_attached, false },
+    { "subscribe", subscribe, false },
+    { "subscribe, archive attached", subscribe_attached, false },
+    { "subscribe, skip_archived", subscribe_skipping, false },
+    { "events parked before", count_parked_events, true },
+    { "replay of those", replay_parked_events, true },
+    { "replay of those, archive attached", replay_parked_attached, true },
+    { "stream info", ask_info, false },
+    { "archive in place", archive_in_place, false },
+    { "archive to another store", archive_elsewhere, false },
+    { "archive to a second other store", archive_to_second, false },
+    { "archive, expecting version 5", archive_at_wrong_version, false },
+    { "restore, archive given", restore_it, false },
+    { "restore, archive where it was", restore_by_path, false },
+    { "restore, archive gone", restore_without_archive, false },
+    { "restore, expecting version 5", restore_at_wrong_version, false },
+    { "tombstone", tombstone_stream, false },
+    { "tombstone, expecting version 5", tombstone_at_wrong_version, false },
+    { "delete", delete_stream, false },
+    { "delete, archive gone", delete_without_archive, false },
+    { "delete, archive gone, leave_archived", delete_leaving_archived, false },
+    { "delete, expecting version 5", delete_at_wrong_version, false },
+    { "resume", resume_it, false },
+    { "resume, archive gone", resume_without_archive, false },
 };
 
 #define STATE_COUNT     ((int)COUNT_OF(states))
@@ -402,6 +511,7 @@ static const char *find_cell(const char *first, int column)
 
 static void answer_of(int operation, int state, char *answer)
 {
+    with_parked = operations[operation].parks;
     states[state].make();
     operations[operation].run(answer);
 }

@@ -1,0 +1,79 @@
+/* A stand-by, when nothing that comes matches and the owner is gone. */
+#include "subscriptions.h"
+
+static void open_with_one_event(void)
+{
+    open_in_file();
+    assert_status(append_one("a-1", STELE_ANY, "wanted", NULL), STELE_OK);
+}
+
+static stele_subscription *open_picky(const char *owner)
+{
+    static const char *const types[] = { "wanted" };
+    stele_subscription_options options = make_subscription("s");
+    options.types = types;
+    options.type_count = 1;
+    options.owner = owner;
+    options.lease_ms = 1000;
+    options.skip_flush_ms = 1;
+    return open_subscription(&options);
+}
+
+/* Otherwise who waits for the place would wait for ever. */
+START_TEST(stand_by_of_an_owner_that_is_gone_gets_on_when_nothing_matches)
+{
+    stele_subscription *gone = open_picky("gone");
+    assert_status(stele_subscription_ack(gone, pull(gone)->through), STELE_OK);
+    stele_subscription *other = open_picky("other");
+    for (int i = 0; i < 3; i++)
+        assert_status(append_one("a-1", STELE_ANY, "unwanted", NULL), STELE_OK);
+
+    const stele_batch *batch = NULL;
+    stele_wait wait = wait_for_ms(100);
+    for (int i = 0; i < 100 && saved_position("s") < 4; i++)
+        assert_status(stele_subscription_next(other, &wait, &batch), STELE_TIMED_OUT);
+
+    ck_assert_int_eq(saved_position("s"), 4);
+    ck_assert_int_eq(
+        sql_number(store_path(), "SELECT owner = 'other' FROM checkpoints WHERE name = 's'"), 1);
+    stele_subscription_close(other);
+    stele_subscription_close(gone);
+}
+END_TEST
+
+START_TEST(stand_by_leaves_it_to_an_owner_that_is_alive)
+{
+    stele_subscription *owner = open_picky("owner");
+    assert_status(stele_subscription_ack(owner, pull(owner)->through), STELE_OK);
+    stele_subscription *other = open_picky("other");
+    const stele_batch *batch = NULL;
+    stele_wait wait = wait_for_ms(50);
+
+    for (int i = 0; i < 24; i++) {
+        assert_status(append_one("a-1", STELE_ANY, "unwanted", NULL), STELE_OK);
+        assert_status(stele_subscription_next(owner, &wait, &batch), STELE_TIMED_OUT);
+        assert_status(stele_subscription_next(other, &wait, &batch), STELE_TIMED_OUT);
+    }
+
+    ck_assert_int_gt(saved_position("s"), 10);
+    ck_assert_int_eq(
+        sql_number(store_path(), "SELECT owner = 'owner' FROM checkpoints WHERE name = 's'"), 1);
+    stele_subscription_close(other);
+    stele_subscription_close(owner);
+}
+END_TEST
+
+static Suite *standby_skips_suite(void)
+{
+    Suite *suite = suite_create("standby skips");
+    TCase *tests = add_case(suite, "skips", open_with_one_event);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, stand_by_of_an_owner_that_is_gone_gets_on_when_nothing_matches);
+    tcase_add_test(tests, stand_by_leaves_it_to_an_owner_that_is_alive);
+    return suite;
+}
+
+int main(void)
+{
+    return run_suite(standby_skips_suite());
+}
