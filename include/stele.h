@@ -37,6 +37,7 @@
 #include <stele/subscription.h>
 #include <stele/parked.h>
 #include <stele/worker.h>
+#include <stele/projection.h>
 #include <stele/copy.h>
 #include <stele/verify.h>
 

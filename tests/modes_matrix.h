@@ -21,6 +21,7 @@
 #include "aggregate_probes.h"
 #include "worker_probes.h"
 #include "subscription_probes.h"
+#include "projection_probes.h"
 
 static const char *const mode_names[MODE_COUNT] = { "file", "wrap", ":memory:", "read_only",
                                                     "immutable" };
@@ -285,6 +286,19 @@ static const struct matrix_row {
     { "stele_transaction_resume_point_save", "", probe_point_save_in, WRITES },
     { "stele_transaction_resume_point_load", "", probe_point_load_in, WRITES },
     { "stele_transaction_resume_point_delete", "", probe_point_delete_in, WRITES },
+    { "stele_projector_open_inline", "", probe_open_inline, WRITES },
+    { "stele_projector_open", "", probe_projector, WRITES },
+    { "stele_projector_run", "", probe_projector, WRITES },
+    { "stele_projector_handler", "", probe_projector_handler, WRITES },
+    { "stele_projector_subscription", "", probe_projector_handler, WRITES },
+    { "stele_projector_stop", "", probe_projector_stop, WRITES },
+    { "stele_projector_close", "", probe_projector, WRITES },
+    { "stele_projecting_table", "", probe_projector, WRITES },
+    { "stele_projection_rebuild", "", probe_rebuild, WRITES },
+    { "stele_projection_abandon", "", probe_abandon, WRITES },
+    { "stele_projection_drop", "", probe_drop, WRITES },
+    { "stele_projection_describe", "", probe_describe_projection, WORKS },
+    { "stele_projection_live", "", probe_live, WORKS },
     { "stele_store_append", " around a transaction", probe_append_around, NEVER },
     { "stele_store_transfer", " around a transaction", probe_transfer_around, NEVER },
     { "stele_store_key", " around a transaction", probe_key_around, AROUND },
@@ -321,6 +335,10 @@ static const struct matrix_row {
     { "stele_resume_point_load", " around a transaction", probe_point_load_around, AROUND },
     { "stele_session_add", " around a transaction", probe_session_add_around, NEVER },
     { "stele_session_read", " around a transaction", probe_session_read_around, AROUND },
+    { "stele_projector_open_inline", " around a transaction", probe_open_inline_around, NEVER },
+    { "stele_projector_run", " around a transaction", probe_projector_around, NEVER },
+    { "stele_projection_rebuild", " around a transaction", probe_rebuild_around, NEVER },
+    { "stele_projection_live", " around a transaction", probe_live_around, AROUND },
 };
 /* clang-format on */
 
@@ -431,6 +449,9 @@ static const char *const without_store[] = {
     "stele_parked_choice_init",
     "stele_cause_init",
     "stele_at_init",
+    "stele_projection_init",
+    "stele_live_init",
+    "stele_rebuild_init",
 };
 /* clang-format on */
 
