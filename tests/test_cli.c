@@ -12,7 +12,7 @@ static const char *const verbs[] = {
     "init",    "info",      "append",     "read",   "tail",   "streams", "types",
     "import",  "export",    "copy",       "verify", "doctor", "lint",    "schema",
     "version", "help",      "completion", "retain", "backup", "recover", "archive",
-    "restore", "tombstone", "delete",     "scrub",
+    "restore", "tombstone", "delete",     "scrub",  "replay", "subs",    "sub",
 };
 
 /* --- What is wrong, and what was meant --- */
@@ -302,6 +302,10 @@ START_TEST(bash_completes_verbs_options_and_values)
         { "stele state l", "list\n" },
         { "stele state -s x.db list --n", "--newest\n" },
         { "stele state put a b --expect n", "none\n" },
+        { "stele replay --stop n", "never\n" },
+        { "stele sub", "subs sub\n" },
+        { "stele park d", "drop\n" },
+        { "stele park drop x --po", "--position\n" },
         { "stele schema --lib README.m", "README.md\n" },
     };
     if (system("bash --norc -c true") != 0)

@@ -47,9 +47,10 @@ START_TEST(plain_copy_exports_the_same_lines)
 
     const ran *result = STELE("copy", destination(), "-o", "json");
 
-    assert_out(result, "{\"v\":1,\"read\":5,\"written\":5,\"dropped\":0,\"skipped_erased\":0,"
-                       "\"skipped_archived\":0,\"checkpoints\":0,\"checkpoints_lost\":0,"
-                       "\"streams_closed\":0,\"position\":5}\n");
+    assert_out(result,
+               "{\"v\":1,\"read\":5,\"written\":5,\"dropped\":0,\"skipped_erased\":0,"
+               "\"skipped_archived\":0,\"checkpoints\":0,\"checkpoints_lost\":0,\"parked\":0,"
+               "\"streams_closed\":0,\"position\":5}\n");
     ck_assert_str_eq(copied_lines(), STELE("export")->out);
     assert_code(STELE("-s", destination(), "verify"), 0);
 }

@@ -374,6 +374,7 @@ static pid_t start_following(int ends[2], const char *const *arguments)
 
 START_TEST(tail_f_goes_on_with_new_events_until_interrupted)
 {
+    static const int signals[] = { SIGINT, SIGTERM };
     make_loans();
     int ends[2];
     pid_t child = start_following(ends, ARGUMENTS("tail", "-f", "--last", "1", "-o", "jsonl"));
@@ -382,7 +383,7 @@ START_TEST(tail_f_goes_on_with_new_events_until_interrupted)
     expect_text(ends[0], "{\"stream\":\"x-1\",\"type\":\"T\",\"time\":\"" LOAN_TIME
                          "\",\"data\":1,\"position\":6,\"version\":1,\"schema_version\":1,"
                          "\"codec\":\"json\"}\n");
-    ck_assert_int_eq(kill(child, SIGINT), 0);
+    ck_assert_int_eq(kill(child, signals[_i]), 0);
     ck_assert_int_eq(wait_for(child), 130);
     close(ends[0]);
 }
@@ -396,6 +397,26 @@ START_TEST(tail_f_prints_table_and_plain_rows_at_once)
     expect_text(ends[0], HEADER);
     assert_code(STELE("append", "x-1", "T", "1", "--time", LOAN_TIME), 0);
     expect_text(ends[0], "6\t1\t" LOAN_TIME "\tx-1\tT\t1\t\n");
+    ck_assert_int_eq(kill(child, SIGINT), 0);
+    ck_assert_int_eq(wait_for(child), 130);
+    close(ends[0]);
+}
+END_TEST
+
+/* Each append is a process of its own; none of them waits for the next to be seen. */
+START_TEST(tail_f_prints_in_order_what_other_processes_append)
+{
+    make_loans();
+    int ends[2];
+    pid_t child = start_following(ends, ARGUMENTS("tail", "-f", "--last", "0"));
+    expect_text(ends[0], HEADER);
+    for (int i = 0; i < 3; i++) {
+        assert_code(STELE("append", "x-1", "T", "1", "--time", LOAN_TIME), 0);
+        assert_code(STELE("append", "y-1", "U", "2", "--time", LOAN_TIME), 0);
+    }
+    expect_text(ends[0], "6\t1\t" LOAN_TIME "\tx-1\tT\t1\t\n7\t1\t" LOAN_TIME "\ty-1\tU\t2\t\n"
+                         "8\t2\t" LOAN_TIME "\tx-1\tT\t1\t\n9\t2\t" LOAN_TIME "\ty-1\tU\t2\t\n"
+                         "10\t3\t" LOAN_TIME "\tx-1\tT\t1\t\n11\t3\t" LOAN_TIME "\ty-1\tU\t2\t\n");
     ck_assert_int_eq(kill(child, SIGINT), 0);
     ck_assert_int_eq(wait_for(child), 130);
     close(ends[0]);
@@ -448,8 +469,9 @@ static Suite *cli_events_suite(void)
     tcase_set_timeout(tail, 60);
     tcase_add_test(tail, tail_prints_the_last_events);
     tcase_add_test(tail, tail_prints_ten_unless_told);
-    tcase_add_test(tail, tail_f_goes_on_with_new_events_until_interrupted);
+    tcase_add_loop_test(tail, tail_f_goes_on_with_new_events_until_interrupted, 0, 2);
     tcase_add_test(tail, tail_f_prints_table_and_plain_rows_at_once);
+    tcase_add_test(tail, tail_f_prints_in_order_what_other_processes_append);
     tcase_add_test(tail, tail_f_ends_when_nobody_reads_it);
     suite_add_tcase(suite, tail);
     return suite;

@@ -5,6 +5,7 @@
 #include "longwork.h"
 #include "archives.h"
 #include "confirm.h"
+#include "plugin.h"
 
 #define ONE_STREAM 1u
 #define ALL        2u
@@ -14,8 +15,6 @@
     .what = "refuse larger events (data + metadata); 1048576, at most 67108864" }
 #define EXPECT_OPTION { .name = "expect", .value = "N", \
     .what = "the version that the stream must be at" }
-#define LIB_OPTION { .name = "lib", .value = "FILE", .repeats = true, \
-    .what = "a shared library that registers types, codecs and upcasters" }
 /* clang-format on */
 
 const option_spec common_options[] = {
@@ -128,7 +127,7 @@ const command commands[] = {
       .effect = IMPACT_LOOK,
       .what = "print the newest events, and go on with -f",
       .details =
-          "-f looks for new events every 100 ms until Ctrl-C (exit code 130) or until nobody\n"
+          "-f goes on with events as they come, until Ctrl-C (exit code 130) or until nobody\n"
           "reads the output any more. It has no end, so it can't print json: use jsonl.\n"
           "--lib is as for read.\n",
       .options = { { .name = "follow", .letter = 'f', .what = "go on with events as they come" },
@@ -211,6 +210,53 @@ const command commands[] = {
                     "stele export --category order | gzip > o.jsonl.gz",
                     "stele export --after 4000 | stele import -s copy.stele -" },
       .run = run_export },
+    { .name = "replay",
+      .forms = { "" },
+      .effect = IMPACT_LOOK,
+      .beyond = "; with --subscription rw",
+      .what = "give events as JSONL to a command, up to the head or as they come",
+      .details =
+          "COMMAND runs by sh -c with the lines of export on its standard input; what it\n"
+          "prints goes where stele prints. One command gets all; with --batch it is run\n"
+          "again for each N events. --stop head: until the head as it is now. error: goes on\n"
+          "with events as they come until a command ends. never: and with --batch one that\n"
+          "failed is run again with the same events. Exit code 8 when a command ends too\n"
+          "early, or not with 0; 1 when the shell can't run it. Given is not handled:\n"
+          "--subscription keeps the place only when the command ended with 0, after all\n"
+          "events or, with --batch, after each N.\n",
+      .options = { { .name = "into",
+                     .value = "COMMAND",
+                     .needed = true,
+                     .what = "the command; needed" },
+                   { .name = "after", .value = "P", .what = "only events after position P" },
+                   { .name = "to", .value = "P", .what = "only events up to position P" },
+                   { .name = "stream", .value = "S", .group = 1, .what = "only this stream" },
+                   { .name = "category",
+                     .value = "C",
+                     .group = 1,
+                     .what = "only streams of this category" },
+                   { .name = "type",
+                     .value = "T",
+                     .repeats = true,
+                     .what = "only events of this type" },
+                   { .name = "system", .what = "also the library's own streams" },
+                   { .name = "rate", .value = "N", .what = "at most N events a second" },
+                   { .name = "stop",
+                     .value = "head|never|error",
+                     .choices = "head never error",
+                     .what = "when to stop; head" },
+                   { .name = "batch", .value = "N", .what = "a command for each N events" },
+                   { .name = "subscription",
+                     .value = "NAME",
+                     .what = "go on where this one is, and keep the place" },
+                   ARCHIVE_OPTION,
+                   { .name = "skip-archived",
+                     .what = "pass over events in an archive that isn't given" } },
+      .examples = { "stele replay --into 'jq -r .type | sort | uniq -c'",
+                    "stele replay --into ./index.sh --subscription index --batch 500",
+                    "stele replay --into ./mail.sh --subscription mail --batch 1 --stop never",
+                    "stele replay --into 'stele -s copy.stele import -' --rate 1000" },
+      .run = run_replay },
     { .name = "copy",
       .forms = { "DEST" },
       .operand_min = 1,
@@ -350,157 +396,18 @@ const command commands[] = {
       .examples = { "stele delete customer-8812 --now", "stele delete order-17 --dry-run",
                     "stele delete order-17 --archive 2025.stele -y -o json | jq .finished" },
       .run = run_delete },
-    { .name = "snapshot", .what = "list or drop saved states of streams", .words = snapshot_words },
-    { .name = "state", .what = "get, put, list or delete state entries", .words = state_words },
-    { .name = "scrub",
-      .forms = { "" },
-      .effect = IMPACT_WRITE,
-      .what = "leave nothing of what was deleted in the file",
-      .details =
-          "Writes the whole file anew and empties its WAL, which needs as much memory as what\n"
-          "is left is large; others wait meanwhile. `stele delete --now` does it by itself:\n"
-          "this is for later, for what was deleted without, and when that was cut short.\n",
-      .options = { YES_OPTION },
-      .examples = { "stele scrub", "stele scrub -y", "stele -s archive.stele scrub -y -o json" },
-      .run = run_scrub },
-    { .name = "verify",
-      .forms = { "" },
-      .effect = IMPACT_LOOK,
-      .beyond = "; with --repair rw",
-      .what = "prove that the store is whole",
-      .details =
-          "Exit code 6 when a check fails. --digest adds a hash over the log: equal for equal\n"
-          "logs. --repair builds damaged indexes anew, drops damaged snapshots, and checks\n"
-          "again; it never touches an event, and asks first. Others go on writing meanwhile.\n",
-      .options = { { .name = "check",
-                     .value = "NAME",
-                     .repeats = true,
-                     .what = "only this check, as the rows name it" },
-                   { .name = "digest", .what = "also hash the whole log" },
-                   { .name = "repair",
-                     .what = "build what is derived anew, or drop it, when its check fails" },
-                   ARCHIVE_OPTION,
-                   RATE_OPTION,
-                   YES_OPTION },
-      .examples = { "stele verify --digest", "stele verify --check positions --check checksums",
-                    "stele verify --rate 20M -o json | jq '.rows[] | select(.ok | not)'",
-                    "stele verify --repair" },
-      .run = run_verify },
-    { .name = "backup",
-      .forms = { "DEST" },
-      .operand_min = 1,
-      .operand_max = 1,
-      .effect = IMPACT_LOOK,
-      .beyond = "; makes DEST",
-      .what = "copy the whole store while it is in use",
-      .details =
-          "DEST must not exist. It gets its name when it is whole, synced and verified, and\n"
-          "is only read until it is recovered. It holds what the store's file holds: the\n"
-          "payloads of streams that were archived to another store are there, so back that\n"
-          "up, too.\n",
-      .options = { { .name = "verify",
-                     .group = 1,
-                     .what = "run every check on the copy: as without it" },
-                   { .name = "no-verify",
-                     .group = 1,
-                     .what = "don't: half the work, no proof; also of a damaged store" },
-                   RATE_OPTION },
-      .examples = { "stele backup /backup/orders-$(date +%F).stele",
-                    "stele backup orders-copy.stele -o json | jq .head",
-                    "stele backup --no-verify damaged.stele" },
-      .run = run_backup },
-    { .name = "recover",
-      .forms = { "BACKUP NEWFILE" },
-      .operand_min = 2,
-      .operand_max = 2,
-      .beyond = "; makes NEWFILE",
-      .what = "make a store of a backup",
-      .details = "NEWFILE must not exist, and BACKUP stays as it is. The new store begins a new\n"
-                 "epoch at its head: who had read further in the lost one is told so, instead of\n"
-                 "taking new events for old ones. Exit code 6 when a check of BACKUP fails.\n",
-      .options = { { .name = "damaged", .what = "go on although checks fail" }, RATE_OPTION },
-      .examples = { "stele recover /backup/orders-2026-05-17.stele orders.stele",
-                    "stele recover backup.stele try.stele && stele -s try.stele verify",
-                    "stele recover --damaged backup.stele rest.stele" },
-      .run = run_recover },
-    { .name = "doctor",
-      .forms = { "" },
-      .effect = IMPACT_LOOK,
-      .beyond = "; with --try or --accept-loss rw",
-      .what = "look at what surrounds the store, with what to do about it",
-      .details =
-          "A row for each thing: ok, warn, bad or skip, and for all but the first a fix. Exit\n"
-          "code 6 when one is bad, as when acknowledged events were lost: an old copy of the\n"
-          "file, or one without its WAL. Such a store is only read, until --accept-loss\n"
-          "begins a new epoch where the log ends now. --try writes, too: it moves the WAL,\n"
-          "to see whether a reader holds it back, which is skipped without it.\n",
-      .options = { { .name = "accept-loss", .what = "go on without the events that were lost" },
-                   { .name = "try", .what = "move the WAL, to find out who holds it back" },
-                   { .name = "checkpoint",
-                     .value = "NAME",
-                     .repeats = true,
-                     .what = "how far behind this reader is, not which ones are" } },
-      .examples = { "stele doctor", "stele doctor --try --checkpoint mailer",
-                    "stele doctor -o json | jq '.rows[] | select(.status != \"ok\")'",
-                    "stele doctor --accept-loss" },
-      .run = run_doctor },
-    { .name = "lint",
-      .forms = { "" },
-      .effect = IMPACT_LOOK,
-      .what = "try whether every stored type and schema version can be decoded",
-      .details =
-          "Decodes samples of each by the tables, codecs and upcasters that the libraries\n"
-          "given by --lib register. Such a library has a function\n"
-          "`stele_status stele_register(stele_store *store)`. There is a row for each type,\n"
-          "schema version and codec; UNUSED is an upcaster that no stored event reaches.\n"
-          "Exit code 6 when something can't be decoded.\n",
-      .options = { LIB_OPTION,
-                   { .name = "samples",
-                     .value = "N",
-                     .what = "events tried of each; 100, 0: all" } },
-      .examples = { "stele lint --lib ./orders.so", "stele lint --lib ./orders.so --samples 0",
-                    "stele lint --lib ./orders.so -o jsonl | jq -r 'select(.failed > 0).first'" },
-      .run = run_lint },
-    { .name = "schema",
-      .forms = { "[TYPE]" },
-      .operand_max = 1,
-      .what = "print the JSON Schema of a library's types",
-      .details = "Of TYPE, which is its newest schema version, or of all that the libraries given\n"
-                 "by --lib register, a line each. Always jsonl. Opens no store.\n",
-      .options = { LIB_OPTION },
-      .examples = { "stele schema --lib ./orders.so",
-                    "stele schema --lib ./orders.so OrderPlaced > order-placed.schema.json",
-                    "stele schema --lib ./orders.so | jq -r '.\"$defs\".t0.title'" },
-      .run = run_schema },
-    { .name = "version",
-      .forms = { "" },
-      .what = "print the version",
-      .options = { { .name = "build", .what = "also SQLite, the compiler and how it was built" } },
-      .examples = { "stele version", "stele version --build", "stele version --build -o json" },
-      .run = run_version },
-    { .name = "help",
-      .forms = { "[VERB]" },
-      .operand_max = 2,
-      .what = "explain a verb, or list all",
-      .options = { { .name = "synopsis",
-                     .hidden = true,
-                     .what = "print how each verb is called, a line each" } },
-      .examples = { "stele help", "stele help read", "stele read --help" },
-      .run = run_help },
-    { .name = "completion",
-      .forms = { "bash|zsh|fish" },
-      .operand_min = 1,
-      .operand_max = 1,
-      .what = "print the completions for a shell",
-      .examples = { "eval \"$(stele completion bash)\"", "stele completion zsh > ~/.zfunc/_stele",
-                    "stele completion fish > ~/.config/fish/completions/stele.fish" },
-      .run = run_completion },
-    { .name = NULL },
+    { .name = NULL, .words = upkeep_commands },
 };
+
+const command *next_command(const command *verb)
+{
+    verb = verb == NULL ? commands : verb + 1;
+    return verb->name == NULL ? verb->words : verb;
+}
 
 const command *find_command(const char *name)
 {
-    for (const command *verb = commands; verb->name != NULL; verb++) {
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb)) {
         if (strcmp(verb->name, name) == 0)
             return verb;
     }

@@ -11,7 +11,7 @@
 #include "report.h"
 
 #define COMMAND_FORMS_MAX    2
-#define COMMAND_OPTIONS_MAX  12
+#define COMMAND_OPTIONS_MAX  14
 #define COMMAND_EXAMPLES_MAX 4
 
 typedef struct tool tool;
@@ -34,6 +34,7 @@ typedef struct option_spec {
     char letter;    /**< 0: none. */
     bool open;      /**< It takes other values than `choices` too. */
     bool repeats;
+    bool needed;
     bool hidden;
 } option_spec;
 
@@ -53,10 +54,17 @@ typedef struct command {
     const struct command *words; /**< Of a group, its verbs; then it only has a name and `what`. */
 } command;
 
-/** All verbs, in the order of help; the last has no name. */
+/** All verbs, in the order of help. The last of a table has no name; its `words` are the table that
+ *  goes on, or NULL. */
 extern const command commands[];
+extern const command upkeep_commands[];
+
+/** The one after `verb`, the first for NULL; NULL after the last. */
+const command *next_command(const command *verb);
 
 /** Those of the groups, each with its verbs. */
+extern const command checkpoint_words[];
+extern const command park_words[];
 extern const command snapshot_words[];
 extern const command state_words[];
 
@@ -75,12 +83,22 @@ exit_code run_streams(tool *of);
 exit_code run_types(tool *of);
 exit_code run_import(tool *of);
 exit_code run_export(tool *of);
+exit_code run_replay(tool *of);
 exit_code run_copy(tool *of);
 exit_code run_retain(tool *of);
 exit_code run_archive(tool *of);
 exit_code run_restore(tool *of);
 exit_code run_tombstone(tool *of);
 exit_code run_delete(tool *of);
+exit_code run_checkpoint_list(tool *of);
+exit_code run_checkpoint_get(tool *of);
+exit_code run_checkpoint_set(tool *of);
+exit_code run_checkpoint_reset(tool *of);
+exit_code run_subs(tool *of);
+exit_code run_sub(tool *of);
+exit_code run_park_list(tool *of);
+exit_code run_park_replay(tool *of);
+exit_code run_park_drop(tool *of);
 exit_code run_snapshot_list(tool *of);
 exit_code run_snapshot_invalidate(tool *of);
 exit_code run_state_get(tool *of);

@@ -25,7 +25,7 @@ static void for_options(const command *verb,
 static void add_operand_words(buffer *to, const command *verb)
 {
     if (strcmp(verb->name, "help") == 0) {
-        for (const command *other = commands; other->name != NULL; other++)
+        for (const command *other = next_command(NULL); other != NULL; other = next_command(other))
             buffer_format(to, "%s%s", to->size > 0 ? " " : "", other->name);
     } else if (strcmp(verb->name, "completion") == 0) {
         buffer_add_string(to, "bash zsh fish");
@@ -91,7 +91,7 @@ static void print_bash_values(const command *verb)
 /* Call `each` for every verb of `table`, and for those of its groups. */
 static void for_verbs(const command *table, void (*each)(const command *verb))
 {
-    for (const command *verb = table; verb != NULL && verb->name != NULL; verb++) {
+    for (const command *verb = table; verb != NULL; verb = next_command(verb)) {
         each(verb);
         for_verbs(verb->words, each);
     }
@@ -118,7 +118,7 @@ static void print_bash(void)
           "            verb=${verb:+$verb }${COMP_WORDS[i]}\n"
           "            case $verb in\n",
           stdout);
-    for_verbs(commands, print_bash_group);
+    for_verbs(next_command(NULL), print_bash_group);
     fputs("            *) break ;;\n"
           "            esac\n"
           "            ;;\n"
@@ -128,17 +128,17 @@ static void print_bash(void)
           stdout);
     for (const option_spec *spec = common_options; spec->name != NULL; spec++)
         print_bash_value(spec, NULL);
-    for_verbs(commands, print_bash_values);
+    for_verbs(next_command(NULL), print_bash_values);
     fputs("    esac\n"
           "    local words=''\n"
           "    case $verb in\n"
           "    '') words='",
           stdout);
-    for (const command *verb = commands; verb->name != NULL; verb++)
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb))
         printf("%s ", verb->name);
     for_options(NULL, print_bash_name, NULL);
     fputs("' ;;\n", stdout);
-    for_verbs(commands, print_bash_words);
+    for_verbs(next_command(NULL), print_bash_words);
     fputs("    esac\n"
           "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
           "    if [[ $verb == import && $word != -* ]]; then\n"
@@ -226,7 +226,7 @@ static void print_zsh(void)
           "    local -a verbs\n"
           "    verbs=(\n",
           stdout);
-    for (const command *verb = commands; verb->name != NULL; verb++) {
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb)) {
         printf("        '%s:", verb->name);
         print_zsh_text(verb->what);
         fputs("'\n", stdout);
@@ -243,7 +243,7 @@ static void print_zsh(void)
           "    fi\n"
           "    case $words[1] in\n",
           stdout);
-    for (const command *verb = commands; verb->name != NULL; verb++) {
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb)) {
         printf("    (%s)\n", verb->name);
         if (verb->words != NULL)
             print_zsh_group(verb);
@@ -284,7 +284,8 @@ static void print_fish_condition(const command *verb)
                (int)(blank - verb->name), verb->name, blank + 1);
     else
         printf("__fish_seen_subcommand_from %s", verb->name);
-    for (const command *group = commands; blank == NULL && group->name != NULL; group++) {
+    for (const command *group = next_command(NULL); blank == NULL && group != NULL;
+         group = next_command(group)) {
         if (group->words != NULL && find_subverb(group, verb->name) != NULL)
             printf("; and not __fish_seen_subcommand_from %s", group->name);
     }
@@ -341,12 +342,12 @@ static void print_fish(void)
           "complete -c stele -f\n",
           stdout);
     for_options(NULL, print_fish_option, NULL);
-    for (const command *verb = commands; verb->name != NULL; verb++) {
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb)) {
         printf("complete -c stele -n __fish_use_subcommand -a %s -d '", verb->name);
         print_fish_text(verb->what);
         fputs("'\n", stdout);
     }
-    for_verbs(commands, print_fish_verb);
+    for_verbs(next_command(NULL), print_fish_verb);
     fputs("complete -c stele -n '__fish_seen_subcommand_from import' -F\n", stdout);
 }
 

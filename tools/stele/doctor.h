@@ -39,6 +39,9 @@ void look_at_permissions(diagnosis *to);
 /** Room on its disk. */
 void look_at_disk(diagnosis *to);
 
+/** Subscriptions that are stopped, parked events, or fall behind. */
+void look_at_subscriptions(diagnosis *to, stele_store *store);
+
 /** Processes that have it open for writing and aren't of this library. */
 void look_at_processes(diagnosis *to);
 

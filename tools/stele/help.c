@@ -22,13 +22,14 @@ static void add_option_synopsis(buffer *to, const option_spec *spec, const optio
     bool alternative = previous != NULL && spec->group != 0 && previous->group == spec->group;
     if (alternative)
         to->size--; /* reopens the bracket of the one before */
-    buffer_add_string(to, alternative ? "|" : " [");
+    buffer_add_string(to, alternative ? "|" : spec->needed ? " " : " [");
     if (spec->letter != '\0' && spec->value == NULL)
         buffer_format(to, "-%c", spec->letter);
     else
         buffer_format(to, "--%s%s%s", spec->name, spec->value != NULL ? " " : "",
                       spec->value != NULL ? spec->value : "");
-    buffer_add_string(to, spec->repeats ? "]..." : "]");
+    if (!spec->needed)
+        buffer_add_string(to, spec->repeats ? "]..." : "]");
 }
 
 void add_synopsis(buffer *to, const command *verb, const char *before)
@@ -123,7 +124,7 @@ void print_help(void)
           "\n"
           "verbs:\n",
           stdout);
-    for (const command *verb = commands; verb->name != NULL; verb++)
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb))
         print_verb_line(verb->name, verb->what);
     fputs("\noptions, before or after the verb:\n", stdout);
     print_common_options();
@@ -139,7 +140,7 @@ void print_help(void)
 static void print_synopsis(void)
 {
     buffer lines = { 0 };
-    for (const command *verb = commands; verb->name != NULL; verb++) {
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb)) {
         add_synopsis(&lines, verb, "");
         for (const command *word = verb->words; word != NULL && word->name != NULL; word++)
             add_synopsis(&lines, word, "");

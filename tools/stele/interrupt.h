@@ -11,6 +11,9 @@
  */
 void watch_interrupt(void);
 
+/** Take SIGTERM for one, too, also as the second: for verbs that run as services. */
+void watch_termination(void);
+
 /** Whether it came. */
 bool was_interrupted(void);
 

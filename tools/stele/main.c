@@ -1,8 +1,9 @@
 /*
  * stele, the command line tool: an ordinary program on top of the library's public headers.
  *
- * commands.c has the table of verbs, options.c reads the command line by it, and each verb has a
- * function run_...() in a verb_*.c. Standard output is data, standard error is for people.
+ * commands.c and commands_upkeep.c have the table of verbs, options.c reads the command line by it,
+ * and each verb has a function run_...() in a verb_*.c. Standard output is data, standard error is
+ * for people.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +11,11 @@
 #include <unistd.h>
 
 #include "interrupt.h"
+#include "shell.h"
 
 #define CHUNK_SIZE      ((size_t)65536)
 #define GLANCE_MS       100 /* Ctrl-C may come just before the waiting begins. */
-#define GRACE_GLANCES   100 /* A tenth of it each: so long it may take to end when told to. */
 #define ANSWER_SIZE_MAX ((size_t)256 * 1024 * 1024)
-
-extern char **environ;
 
 static void say_failure(mapper *of, const char *what, const char *why)
 {
@@ -28,46 +25,6 @@ static void say_failure(mapper *of, const char *what, const char *why)
 }
 
 /* --- Starting and ending --- */
-
-/* Start a shell from `from` to `to`, with the signals as a program expects them. */
-static int spawn_shell(const char *command, int from, int to, pid_t *child_out)
-{
-    static char shell[] = "/bin/sh", option[] = "-c";
-    char *text = copy_string(command);
-    char *const arguments[] = { shell, option, text, NULL };
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    int failed = posix_spawn_file_actions_init(&actions);
-    if (failed == 0) {
-        failed = posix_spawnattr_init(&attributes);
-        if (failed == 0) {
-            posix_spawnattr_setsigdefault(&attributes, &defaults);
-            posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-            failed = posix_spawn_file_actions_adddup2(&actions, from, STDIN_FILENO);
-            if (failed == 0)
-                failed = posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
-            if (failed == 0)
-                failed = posix_spawn(child_out, shell, &actions, &attributes, arguments, environ);
-            posix_spawnattr_destroy(&attributes);
-        }
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    free(text);
-    return failed;
-}
-
-/* A pipe that no other child inherits. */
-static bool make_pipe(int ends[2])
-{
-    if (pipe(ends) != 0)
-        return false;
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    return true;
-}
 
 static void close_end(int *descriptor)
 {
@@ -83,7 +40,7 @@ exit_code mapper_open(mapper *of, const char *command)
     *of = (mapper){ .to = -1, .from = -1 };
     int failed = make_pipe(there) && make_pipe(back) ? 0 : errno;
     if (failed == 0)
-        failed = spawn_shell(command, there[0], back[1], &of->child);
+        failed = start_shell(command, there[0], back[1], &of->child);
     close_end(&there[0]);
     close_end(&back[1]);
     of->to = there[1];
@@ -103,20 +60,12 @@ exit_code mapper_open(mapper *of, const char *command)
 /* Wait until it has ended, and keep in `failure` how, if not well or `early`. */
 static void reap_mapper(mapper *of, bool early)
 {
-    int outcome = 0;
-    pid_t ended;
-    do
-        ended = waitpid(of->child, &outcome, 0);
-    while (ended < 0 && errno == EINTR);
+    char how[SHELL_END_SIZE];
+    int ended_with = wait_for_shell(of->child, how);
     of->child = 0;
-    char how[64] = "the command ended";
-    if (ended > 0 && WIFEXITED(outcome))
-        snprintf(how, sizeof(how), "the command ended with exit code %d", WEXITSTATUS(outcome));
-    else if (ended > 0 && WIFSIGNALED(outcome))
-        snprintf(how, sizeof(how), "the command was killed by signal %d", WTERMSIG(outcome));
     if (early)
         say_failure(of, how, "an answer is missing");
-    else if (ended <= 0 || !WIFEXITED(outcome) || WEXITSTATUS(outcome) != 0)
+    else if (ended_with != 0)
         report_line("warning: %s, when all was answered", how);
 }
 
@@ -124,18 +73,8 @@ void mapper_close(mapper *of)
 {
     close_end(&of->to);
     close_end(&of->from);
-    if (of->child > 0) {
-        pid_t ended = 0;
-        kill(of->child, SIGTERM);
-        for (int i = 0; i < GRACE_GLANCES && ended == 0; i++) {
-            poll(NULL, 0, GLANCE_MS / 10);
-            ended = waitpid(of->child, NULL, WNOHANG);
-        }
-        if (ended == 0) {
-            kill(of->child, SIGKILL);
-            waitpid(of->child, NULL, 0);
-        }
-    }
+    if (of->child > 0)
+        end_shell(of->child);
     of->child = 0;
     buffer_dispose(&of->answer);
 }

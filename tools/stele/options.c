@@ -80,7 +80,7 @@ void report_unknown(const char *kind, const char *name, const char *choices)
 void report_unknown_verb(const char *name)
 {
     buffer verbs = { 0 };
-    for (const command *verb = commands; verb->name != NULL; verb++)
+    for (const command *verb = next_command(NULL); verb != NULL; verb = next_command(verb))
         buffer_format(&verbs, "%s%s", verbs.size > 0 ? " " : "", verb->name);
     report_unknown("verb", name, verbs.bytes);
     buffer_dispose(&verbs);

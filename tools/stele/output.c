@@ -163,11 +163,12 @@ bool output_json_bytes(output *out, const char *json, size_t size)
 
 bool output_json_row(output *out, const char *json, size_t size)
 {
-    if (out->format == OUTPUT_JSON && out->row_count > 0)
-        fputs(",\n", stdout);
+    bool is_line = out->format == OUTPUT_JSONL && out->list == NULL;
+    if (!is_line && out->row_count > 0)
+        fputs(out->format == OUTPUT_JSON ? ",\n" : ",", stdout);
     out->row_count++;
     bool taken = output_json_bytes(out, json, size);
-    if (out->format == OUTPUT_JSONL)
+    if (is_line)
         taken = putc('\n', stdout) != EOF && taken;
     return taken;
 }
@@ -211,6 +212,12 @@ void output_begin(output *out, const column *columns, size_t count)
     out->column_count = count;
     out->header_written = false;
     out->row_count = 0;
+    if (out->list != NULL && is_json(out)) {
+        printf(",\"%s\":[", out->list);
+        return;
+    }
+    if (out->list != NULL)
+        putc('\n', stdout); /* parts it from what comes before */
     switch (out->format) {
     case OUTPUT_JSON: printf("{\"v\":1,%s\"rows\":[", out->json_head); break;
     case OUTPUT_PLAIN:
@@ -255,19 +262,38 @@ void output_end(output *out)
 {
     if (out->format == OUTPUT_TABLE)
         table_flush(out);
-    if (out->format == OUTPUT_JSON)
+    if (out->list != NULL && is_json(out))
+        putc(']', stdout);
+    else if (out->format == OUTPUT_JSON)
         fputs("]}\n", stdout);
+    out->list = NULL;
 }
 
 /* --- one answer --- */
 
 void output_answer(output *out, const column *fields, const cell *cells, size_t count)
 {
+    output_open_answer(out, fields, cells, count);
+    output_close_answer(out);
+}
+
+void output_list(output *out, const char *name)
+{
+    out->list = name;
+}
+
+void output_close_answer(output *out)
+{
+    if (is_json(out))
+        fputs("}\n", stdout);
+}
+
+void output_open_answer(output *out, const column *fields, const cell *cells, size_t count)
+{
     buffer_clear(&out->line);
     if (is_json(out)) {
         buffer_add_string(&out->line, "{\"v\":1,");
         add_json_fields(&out->line, fields, cells, count);
-        buffer_add_string(&out->line, "}\n");
         output_json_bytes(out, out->line.bytes, out->line.size);
         return;
     }

@@ -55,6 +55,7 @@ typedef struct output {
     output_format format;
     bool terminal;         /**< Standard output is one: escape what is of strangers. */
     const char *json_head; /**< Fields for the head of the JSON object, with a comma behind. */
+    const char *list;      /**< Of which list of an open answer the rows are; NULL: of none. */
     const column *columns;
     size_t column_count;
     bool header_written;
@@ -87,6 +88,14 @@ void output_end(output *out);
 
 /** Write an answer of `count` named cells. */
 void output_answer(output *out, const column *fields, const cell *cells, size_t count);
+
+/** output_answer() that goes on with lists of rows, until output_close_answer(). */
+void output_open_answer(output *out, const column *fields, const cell *cells, size_t count);
+
+/** What output_begin() to output_end() write next is field `name` of the open answer: a list. */
+void output_list(output *out, const char *name);
+
+void output_close_answer(output *out);
 
 /** Write bytes as they are; JSON that goes to a terminal is escaped. @return As output_row(). */
 bool output_json_bytes(output *out, const char *json, size_t size);

@@ -12,6 +12,11 @@
 #include "report.h"
 #include "tool.h"
 
+/* clang-format off */
+#define LIB_OPTION { .name = "lib", .value = "FILE", .repeats = true, \
+    .what = "a shared library that registers types, codecs and upcasters" }
+/* clang-format on */
+
 /**
  * Let the libraries given by --lib register what they have on `store`, in their order. They stay
  * loaded until the tool ends.

@@ -101,11 +101,16 @@ static exit_code finish_earlier_work(const char *path, stele_store *store)
 
 exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **store_out)
 {
+    return open_store_as(of, of->verb->effect == IMPACT_LOOK, event_size_max, store_out);
+}
+
+exit_code open_store_as(const tool *of, bool look_only, uint32_t event_size_max,
+                        stele_store **store_out)
+{
     *store_out = NULL;
     const char *path = store_path(of);
     if (path == NULL)
         return EXIT_USAGE;
-    bool look_only = of->verb->effect == IMPACT_LOOK;
     if (of->immutable && !look_only) {
         report_error("--immutable is for looking only, and %s writes", of->verb->name);
         return EXIT_USAGE;

@@ -51,6 +51,10 @@ struct tool {
  */
 exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **store_out);
 
+/** open_store() of a verb whose options say what it does: to look only, or to write. */
+exit_code open_store_as(const tool *of, bool look_only, uint32_t event_size_max,
+                        stele_store **store_out);
+
 /** Say why the store at `path` could not be opened. */
 void report_unopened(const char *path, stele_status status);
 

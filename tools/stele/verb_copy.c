@@ -23,6 +23,7 @@ static const column copy_fields[] = {
     { .name = "skipped_archived" },
     { .name = "checkpoints" },
     { .name = "checkpoints_lost" },
+    { .name = "parked" },
     { .name = "streams_closed" },
     { .name = "position" },
 };
@@ -174,15 +175,11 @@ static exit_code copy_log(tool *of, stele_store *source, stele_store *target, st
         return report_copy_failure(how, status, copy, &copied);
     exit_code code = finish_copying(how, copy->dry_run);
     const cell cells[] = {
-        number_cell((int64_t)copied.events_read),
-        number_cell((int64_t)copied.events_written),
-        number_cell((int64_t)copied.dropped),
-        number_cell((int64_t)copied.skipped_erased),
-        number_cell((int64_t)copied.skipped_archived),
-        number_cell((int64_t)copied.checkpoints),
-        number_cell((int64_t)copied.checkpoints_lost),
-        number_cell((int64_t)copied.streams_closed),
-        number_cell(copied.position),
+        number_cell((int64_t)copied.events_read),      number_cell((int64_t)copied.events_written),
+        number_cell((int64_t)copied.dropped),          number_cell((int64_t)copied.skipped_erased),
+        number_cell((int64_t)copied.skipped_archived), number_cell((int64_t)copied.checkpoints),
+        number_cell((int64_t)copied.checkpoints_lost), number_cell((int64_t)copied.parked),
+        number_cell((int64_t)copied.streams_closed),   number_cell(copied.position),
     };
     output_answer(&of->out, copy_fields, cells, sizeof(cells) / sizeof(cells[0]));
     return code;

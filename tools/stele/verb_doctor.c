@@ -272,8 +272,11 @@ static void look_at_all_checkpoints(diagnosis *to, stele_store *store, int64_t h
     size_t count = 0;
     bool found = false;
     stele_status status = stele_store_checkpoints(store, &checkpoints);
-    for (; status == STELE_OK && (status = stele_checkpoints_next(checkpoints, &info)) == STELE_OK;
-         count++) {
+    while (status == STELE_OK
+           && (status = stele_checkpoints_next(checkpoints, &info)) == STELE_OK) {
+        if (!info->found) /* claimed, but not saved yet */
+            continue;
+        count++;
         if (info->lost)
             find_bad(to, "checkpoint", EPOCH_FIX,
                      "%s is at position %" PRId64
@@ -321,6 +324,7 @@ static exit_code diagnose_store(diagnosis *to, stele_store *store)
     look_at_space(to, &info);
     look_at_clock(to, store);
     look_at_checkpoints(to, store, info.head);
+    look_at_subscriptions(to, store);
     return EXIT_OK;
 }
 

@@ -11,8 +11,10 @@
 #include "records.h"
 #include "tool.h"
 
-#define LAST_DEFAULT     10
-#define POLL_INTERVAL_MS 100
+#define LAST_DEFAULT 10
+/* A signal may come right before the wait; and how soon a busy file is read again. */
+#define LOOK_MS  1000
+#define RETRY_MS 20
 
 /* The position after which the last `count` events are, the library's own aside. */
 static stele_status find_last(stele_store *store, int64_t count, int64_t *after_out)
@@ -58,20 +60,41 @@ static stele_status print_new(stele_store *store, records *rows, int64_t *after)
     return status < 0 ? status : STELE_OK;
 }
 
-/* Until Ctrl-C, or until nobody reads the output. */
-static exit_code follow(stele_store *store, records *rows, int64_t after)
+/* Print what comes, until Ctrl-C, or until nobody reads the output. */
+static stele_status follow_listener(stele_store *store, stele_listener *listener, int descriptor,
+                                    records *rows, int64_t after)
 {
+    stele_wait look = STELE_WAIT_INIT;
+    look.timeout_ms = 0;
     while (!was_interrupted() && !output_is_unread()) {
         int64_t head = 0;
-        stele_status status = stele_store_head(store, &head);
-        if (status == STELE_OK && head > after)
+        stele_status status = stele_listener_wait(listener, &look, &head);
+        if (status >= 0 && head > after)
             status = print_new(store, rows, &after);
         if (status < 0 && status != STELE_BUSY)
-            return report_status(status);
-        struct pollfd standard = { .fd = STDOUT_FILENO };
-        poll(&standard, 1, POLL_INTERVAL_MS);
+            return status;
+        struct pollfd watched[2] = { { .fd = STDOUT_FILENO },
+                                     { .fd = descriptor, .events = POLLIN } };
+        poll(watched, 2, status == STELE_BUSY ? RETRY_MS : LOOK_MS);
     }
-    return was_interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
+    return STELE_OK;
+}
+
+static exit_code follow(stele_store *store, records *rows, int64_t after)
+{
+    stele_notifier *notifier = NULL;
+    stele_listener *listener = NULL;
+    int descriptor = -1;
+    stele_status status = stele_store_notifier(store, &notifier);
+    if (status == STELE_OK)
+        status = stele_listener_open(notifier, after, &listener);
+    if (status == STELE_OK)
+        status = stele_listener_descriptor(listener, &descriptor);
+    if (status == STELE_OK)
+        status = follow_listener(store, listener, descriptor, rows, after);
+    exit_code code = status == STELE_OK ? EXIT_OK : report_status(status);
+    stele_listener_close(listener);
+    return code == EXIT_OK && was_interrupted() ? EXIT_INTERRUPTED : code;
 }
 
 static exit_code print_tail(tool *of, stele_store *store, int64_t after, int64_t last)
@@ -109,8 +132,10 @@ exit_code run_tail(tool *of)
     }
     if (!plugins_can_show(of))
         return EXIT_USAGE;
-    if (option_given(of, "follow"))
+    if (option_given(of, "follow")) {
         watch_interrupt();
+        watch_termination();
+    }
 
     stele_store *store;
     attached archives = { 0 };
