@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,22 @@
 
 static inline pid_t start(const char *const *arguments, const char *output)
 {
+    /* A signal for the program is not to run Check's handler before it is there. */
+    sigset_t held;
+    sigset_t before;
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigprocmask(SIG_BLOCK, &held, &before);
     pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child != 0)
+    if (child != 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        ck_assert_int_ge(child, 0);
         return child;
+    }
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     int out = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     int errors = open(test_path("errors"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (out >= 0 && errors >= 0 && dup2(out, 1) >= 0 && dup2(errors, 2) >= 0) {
