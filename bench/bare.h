@@ -62,6 +62,9 @@ typedef struct bare_reader {
     sqlite3_stmt *all;    /* after ?1 */
     sqlite3_stmt *stream; /* named ?1 */
     sqlite3_stmt *filtered;
+    sqlite3_stmt *page; /* of all, a page */
+    sqlite3_stmt *filtered_page;
+    int64_t last;    /* position of the last one read */
     bool checked;    /* verify, name and copy each event */
     char **names[3]; /* of streams, types, codecs, by id */
     struct stele_record *records;

@@ -42,6 +42,11 @@ void bare_reader_open(bare_reader *reader, const char *name, bool checked)
     reader->filtered =
         bare_prepare(reader->handle, "SELECT " COLUMNS " FROM events WHERE position > ?1"
                                      " AND type = ?2 ORDER BY position");
+    reader->page = bare_prepare(reader->handle, "SELECT " COLUMNS " FROM events WHERE position > ?1"
+                                                " ORDER BY position LIMIT ?3");
+    reader->filtered_page =
+        bare_prepare(reader->handle, "SELECT " COLUMNS " FROM events WHERE position > ?1"
+                                     " AND type = ?2 ORDER BY position LIMIT ?3");
     reader->records = bench_allocate(BARE_PAGE_EVENTS * sizeof(*reader->records));
     /* Ids fall, so that the first row says how many there are. */
     reader->names[0] = load_names(reader->handle, "SELECT id, name FROM streams ORDER BY id DESC");
@@ -124,6 +129,7 @@ uint64_t bare_read(bare_reader *reader, sqlite3_stmt *statement)
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         count++;
+        reader->last = sqlite3_column_int64(statement, 0);
         if (reader->checked)
             take_checked_row(reader, statement);
         else
@@ -146,5 +152,7 @@ void bare_reader_close(bare_reader *reader)
     sqlite3_finalize(reader->all);
     sqlite3_finalize(reader->stream);
     sqlite3_finalize(reader->filtered);
+    sqlite3_finalize(reader->page);
+    sqlite3_finalize(reader->filtered_page);
     sqlite3_close(reader->handle);
 }

@@ -154,6 +154,8 @@ void bench_case_codec(const bench_settings *settings, const bench_workload *work
 void bench_case_aggregate(const bench_settings *settings, const bench_workload *workload);
 void bench_case_commands(const bench_settings *settings, const bench_workload *workload);
 void bench_case_state(const bench_settings *settings, const bench_workload *workload);
+void bench_case_notify(const bench_settings *settings, const bench_workload *workload);
+void bench_case_subscribe(const bench_settings *settings, const bench_workload *workload);
 void bench_case_upkeep(const bench_settings *settings, const bench_workload *workload);
 
 #endif

@@ -21,7 +21,8 @@ static const struct bench_case {
     { "processes", bench_case_processes }, { "wal", bench_case_wal },
     { "codec", bench_case_codec },         { "upkeep", bench_case_upkeep },
     { "aggregate", bench_case_aggregate }, { "commands", bench_case_commands },
-    { "state", bench_case_state },
+    { "state", bench_case_state },         { "notify", bench_case_notify },
+    { "subscribe", bench_case_subscribe },
 };
 
 #define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))

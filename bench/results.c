@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-#define RESULTS_MAX 256
+#define RESULTS_MAX 320
 
 typedef struct result {
     char name[64];
