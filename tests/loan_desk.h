@@ -17,8 +17,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What it prints to: made before it begins, so that it is there however soon it is killed. */
+static inline int make_output(const char *path)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    ck_assert_int_ge(file, 0);
+    return file;
+}
+
 static inline pid_t start(const char *const *arguments, const char *output)
 {
+    int out = make_output(output);
+    int errors = make_output(test_path("errors"));
     /* A signal for the program is not to run Check's handler before it is there. */
     sigset_t held;
     sigset_t before;
@@ -29,15 +39,15 @@ static inline pid_t start(const char *const *arguments, const char *output)
     pid_t child = fork();
     if (child != 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
+        close(out);
+        close(errors);
         ck_assert_int_ge(child, 0);
         return child;
     }
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    int out = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    int errors = open(test_path("errors"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (out >= 0 && errors >= 0 && dup2(out, 1) >= 0 && dup2(errors, 2) >= 0) {
+    if (dup2(out, 1) >= 0 && dup2(errors, 2) >= 0) {
         char *vector[16] = { NULL };
         for (size_t i = 0; arguments[i] != NULL; i++)
             vector[i] = (char *)(uintptr_t)arguments[i];

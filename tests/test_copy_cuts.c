@@ -555,7 +555,7 @@ int main(void)
 {
     Suite *suite = suite_create("copy_cuts");
     TCase *tests = add_copy_case(suite, "cuts", open_both_in_files);
-    tcase_set_timeout(tests, effort_is_long() ? 600 : 60);
+    tcase_set_timeout(tests, 600);
     tcase_add_test(tests, cancelled_copy_goes_on_where_it_stood);
     tcase_add_test(tests, finished_copy_is_a_store_like_any_other);
     tcase_add_test(tests, unfinished_copy_of_something_else_is_misuse);

@@ -276,9 +276,11 @@ START_TEST(control_with_one_try_only_innocents_are_blamed)
     facts->policy = STELE_ON_FAILURE_PARK;
     facts->tries = 1;
     facts->pause_us = 500;
+    uint64_t longest_us = 40000;
     for (int round = 0; round < 300; round++) {
         pid_t child = start_child();
-        sleep_us(next_chance() % 40000);
+        sleep_us(next_chance() % longest_us);
+        longest_us *= round % 60 == 59 ? 2 : 1; /* on a slow disk none gets far enough so soon */
         kill(child, SIGKILL);
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         if (number_of("SELECT count(*) FROM parked") > 0)
