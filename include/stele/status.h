@@ -41,7 +41,8 @@ typedef enum stele_status {
     STELE_CLOSED = -20,          /**< The store was closed. */
     STELE_UNKNOWN_OUTCOME = -21, /**< Stored or not: repeat with the same key to find out. */
     STELE_READ_ONLY = -22,       /**< Opened for reading, has lost events, or is a backup. */
-    STELE_REFUSED = -23          /**< The program's own rules refused the command. */
+    STELE_REFUSED = -23,         /**< The program's own rules refused the command. */
+    STELE_MOVED = -24            /**< The shard is somewhere else now. Go there. */
 } stele_status;
 
 /** The fixed English sentence for `status`. Never NULL; never freed; any thread. */

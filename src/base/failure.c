@@ -12,11 +12,12 @@ typedef struct status_words {
     const char *text;
 } status_words;
 
-#define STATUS_FIRST STELE_REFUSED
+#define STATUS_FIRST STELE_MOVED
 #define STATUS_LAST  STELE_TIMED_OUT
 
 /* From STATUS_FIRST up. */
 static const status_words status_table[] = {
+    { "MOVED", "the shard is somewhere else now" },
     { "REFUSED", "the program's own rules refused the command" },
     { "READ_ONLY", "the store was opened for reading" },
     { "UNKNOWN_OUTCOME", "stored or not: repeat with the same key to find out" },

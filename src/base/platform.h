@@ -14,7 +14,10 @@ typedef struct stele__file_facts {
     bool exists;
     bool regular;
     bool link;
+    bool folder;
+    uint32_t mode; /* who may do what with it: the lowest nine bits */
     int64_t size;
+    int64_t modified_us; /* since 1970 UTC */
 } stele__file_facts;
 
 /*
@@ -70,6 +73,24 @@ extern int (*stele__link_file)(const char *from, const char *to);
  * perhaps included; 0 when there is none. */
 uint32_t stele__wal_page_count(const char *path);
 
+/* --- Whether something was written --- */
+
+/* What changes when a file is written to, or a folder gets or loses names: but for what was written
+ * within the same tick of the file system's clock, which may be as long as a second or two. */
+typedef struct stele__file_stamp {
+    bool exists;
+    uint64_t inode;
+    int64_t size;
+    int64_t modified_ns; /* of its content; since 1970 UTC */
+    int64_t changed_ns;  /* of anything about it */
+} stele__file_stamp;
+
+/* Never opens the file, nor follows a link there. OK, also when there is none; IO. */
+stele_status stele__stamp_file(const char *path, stele__file_stamp *stamp_out);
+bool stele__stamp_equal(const stele__file_stamp *one, const stele__file_stamp *other);
+/* The system's answer, 0 or an error number; tests put another in its place. */
+extern int (*stele__ask_stamp)(const char *path, stele__file_stamp *stamp_out);
+
 /* --- A small file of our own, written in place: never one of SQLite's --- */
 
 /*
@@ -90,6 +111,42 @@ stele_status stele__small_file_write(int descriptor, const char *path, size_t of
 
 /* The same for what lies beside a store, `<store>-something`: with that file's mode. */
 stele_status stele__create_beside(const char *path);
+
+/* --- Folders --- */
+
+/* The absolute path of the folder `path`, all links resolved. Freed by the caller. OK; NOT_FOUND;
+ * MISUSE (no folder); READ_ONLY (not to be entered), IO, NO_MEMORY. */
+stele_status stele__resolve_folder(const char *path, char **resolved_out);
+/* Create the folder `path` (absolute), for its owner alone, and durably. OK also when it is there;
+ * MISUSE (a link, or no folder); NOT_FOUND (no parent); READ_ONLY, FULL, IO. `made_out` may be
+ * NULL. */
+stele_status stele__make_folder(const char *path, bool *made_out);
+/* Remove an empty one. OK also when there is none; CONFLICT (it isn't empty), READ_ONLY, IO. */
+stele_status stele__remove_folder(const char *path);
+/* In one step, and in place of a file of that name. Not durable before stele__sync_folder() of
+ * both. OK; CONFLICT (`to` is a folder with something in it); NOT_FOUND, READ_ONLY, FULL, IO. */
+stele_status stele__rename(const char *from, const char *to);
+/* Make the content of the file `path` durable. Opens and closes it, so not for one that SQLite has
+ * open in this process. */
+stele_status stele__sync_file(const char *path);
+
+/* What is in the folder `path` (absolute, no link), "." and ".." aside, in no order. */
+typedef struct stele__folder stele__folder;
+stele_status stele__folder_open(const char *path, stele__folder **folder_out);
+/* OK; DONE after the last; IO. The name is borrowed until the next call. */
+stele_status stele__folder_next(stele__folder *folder, const char **name_out);
+void stele__folder_close(stele__folder *folder);
+
+/*
+ * Locks that belong to the open file: two descriptors exclude each other in one process as in two.
+ * The file at `path` is created for its owner alone when missing. Its parts 0, 1, ... are locked
+ * apart where the system can; elsewhere only part 0 is ever taken by somebody.
+ */
+stele_status stele__lock_open(const char *path, int *descriptor_out);
+void stele__lock_close(int descriptor);
+/* Without waiting. OK; READ_ONLY (an exclusive one where nothing may be written), IO. */
+stele_status stele__lock_try(int descriptor, int part, bool exclusive, bool *taken_out);
+void stele__lock_drop(int descriptor, int part);
 
 /* Microseconds since 1970 UTC. */
 int64_t stele__clock_now(void);

@@ -71,7 +71,10 @@ stele_status stele__look_at_file(const char *path, stele__file_facts *facts_out)
     facts_out->exists = true;
     facts_out->regular = S_ISREG(facts.st_mode);
     facts_out->link = S_ISLNK(facts.st_mode);
+    facts_out->folder = S_ISDIR(facts.st_mode);
+    facts_out->mode = (uint32_t)facts.st_mode & 0777;
     facts_out->size = (int64_t)facts.st_size;
+    facts_out->modified_us = (int64_t)facts.st_mtime * 1000000;
     return STELE_OK;
 }
 

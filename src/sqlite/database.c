@@ -313,8 +313,11 @@ stele_status stele__database_settle(stele__database *database,
     stele_status status = STELE_OK;
     if (database->borrowed != NULL)
         return stele__borrowed_settle(database, options, fresh);
+    if (options->unsynced)
+        status = set_pragma(database, "synchronous", 0);
     if (fresh) {
-        status = set_pragma(database, "page_size", 4096);
+        if (status == STELE_OK)
+            status = set_pragma(database, "page_size", 4096);
         if (status == STELE_OK)
             status = set_pragma(database, "auto_vacuum", 2);
         if (status != STELE_OK)
@@ -333,7 +336,8 @@ stele_status stele__database_settle(stele__database *database,
         if (status != STELE_OK)
             return status;
     }
-    status = stele__database_sync(database, options->durability);
+    if (!options->unsynced)
+        status = stele__database_sync(database, options->durability);
     if (status == STELE_OK)
         status = set_pragma(database, "secure_delete", 1);
     return status;

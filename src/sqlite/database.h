@@ -59,6 +59,7 @@ typedef struct stele__database_options {
     uint32_t cache_size_kb;
     const char *vfs;   /* NULL: SQLite's default */
     bool keep_journal; /* whatever the file's journal is, it stays */
+    bool unsynced;     /* nobody else has it: who makes it syncs it at the end */
 } stele__database_options;
 
 /*

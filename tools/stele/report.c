@@ -85,6 +85,7 @@ exit_code exit_code_of(stele_status status)
     case STELE_TOMBSTONED:
     case STELE_UNSUPPORTED:
     case STELE_EPOCH:
+    case STELE_MOVED:
     case STELE_READ_ONLY: return EXIT_REFUSED;
     case STELE_CANCELLED: return EXIT_INTERRUPTED;
     default: return EXIT_OTHER;
