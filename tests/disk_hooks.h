@@ -41,7 +41,8 @@ typedef int (*disk_hook_function)(disk_call call, disk_file file, sqlite3_int64 
 #define DISK_LIES (-1)
 
 static disk_hook_function disk_hook;
-static bool disk_skips_syncs; /* for those who only simulate failures: it saves time */
+static void (*disk_let_go_hook)(void); /* after the last lock on a database was let go */
+static bool disk_skips_syncs;          /* for those who only simulate failures: it saves time */
 
 static sqlite3_vfs *disk_below;
 static sqlite3_vfs disk_layer;
@@ -104,6 +105,14 @@ static inline int hooked_lock(sqlite3_file *file, int level)
     return code != SQLITE_OK ? code : below(file)->xLock(file, level);
 }
 
+static inline int hooked_unlock(sqlite3_file *file, int level)
+{
+    int code = below(file)->xUnlock(file, level);
+    if (disk_let_go_hook != NULL && level == SQLITE_LOCK_NONE)
+        disk_let_go_hook();
+    return code;
+}
+
 static inline int hooked_shm_map(sqlite3_file *file, int page, int size, int extend,
                                  void volatile **out)
 {
@@ -153,6 +162,7 @@ static inline int hooked_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_f
     methods_here[kind].xSync = hooked_sync;
     methods_here[kind].xFileSize = hooked_size;
     methods_here[kind].xLock = hooked_lock;
+    methods_here[kind].xUnlock = hooked_unlock;
     methods_here[kind].xShmMap = hooked_shm_map;
     methods_here[kind].xShmLock = hooked_shm_lock;
     methods_here[kind].xUnfetch = hooked_unfetch;
@@ -177,6 +187,7 @@ static inline int hooked_access(sqlite3_vfs *vfs, const char *name, int flags, i
 static inline void install_disk_hooks(void)
 {
     disk_hook = NULL;
+    disk_let_go_hook = NULL;
     disk_skips_syncs = false;
     disk_below = sqlite3_vfs_find(NULL);
     disk_layer = *disk_below;
@@ -190,6 +201,7 @@ static inline void install_disk_hooks(void)
 static inline void remove_disk_hooks(void)
 {
     disk_hook = NULL;
+    disk_let_go_hook = NULL;
     sqlite3_vfs_unregister(&disk_layer);
 }
 

@@ -1,5 +1,6 @@
 /* What lies beside a store: a WAL that isn't its own, another anchor than it had, or none. */
 #include "anchor_losses.h"
+#include "disk_hooks.h"
 
 #include <sys/stat.h>
 
@@ -199,6 +200,86 @@ START_TEST(new_store_that_lost_its_first_wal_is_not_begun_anew)
 }
 END_TEST
 
+/* --- Another process that makes the file into a store, at a moment of an opening --- */
+
+static pid_t other;
+static int other_may_go[2];
+static int moments_left;
+
+static int make_it_when_told(const char *name, bool vanishes)
+{
+    char byte;
+    crash told = { name, 5, STELE_DURABILITY_FULL, 0, 0 };
+    close(other_may_go[1]);
+    if (read(other_may_go[0], &byte, 1) != 1)
+        return 1;
+    if (vanishes)
+        return append_and_vanish(&told);
+    append_cleanly(name, 5);
+    return 0;
+}
+
+/* It `vanishes` as if it were killed, or closes the store. */
+static void start_other(const char *name, bool vanishes)
+{
+    ck_assert_int_eq(pipe(other_may_go), 0);
+    fflush(NULL);
+    other = fork();
+    ck_assert_int_ge(other, 0);
+    if (other == 0)
+        _exit(make_it_when_told(name, vanishes));
+    close(other_may_go[0]);
+}
+
+/* What it ended with. */
+static int end_other(void)
+{
+    int status = -1;
+    close(other_may_go[1]);
+    waitpid(other, &status, 0);
+    return status;
+}
+
+static void let_other_go(void)
+{
+    if (--moments_left == 0) {
+        (void)!write(other_may_go[1], "", 1);
+        if (end_other() == 0)
+            other = 0;
+    }
+}
+
+/* Whether the opening had so many moments at which it held no lock. */
+static bool open_beside_other(int moment, bool vanishes)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "both-%d.db", moment);
+    start_other(name, vanishes);
+    install_disk_hooks();
+    moments_left = moment;
+    disk_let_go_hook = let_other_go;
+    store = open_path(test_path(name), NULL);
+    remove_disk_hooks();
+    bool came = moments_left <= 0;
+    if (!came)
+        end_other();
+    ck_assert(!came || other == 0);
+    ck_assert_int_eq(head_of(store), came ? 5 : 0);
+    expect_state(store, STELE_ANCHOR_GOOD, !came ? 0 : vanishes ? 4 : 5);
+    close_store();
+    return came;
+}
+
+START_TEST(file_that_another_makes_while_it_is_opened_is_no_loss)
+{
+    int moments = 0;
+    begin_test();
+    while (open_beside_other(moments + 1, _i == 1))
+        moments++;
+    ck_assert_int_gt(moments, 2);
+}
+END_TEST
+
 /* A foreign TRUNCATE makes the next WAL's salts random: nothing of ours was in the old one. */
 START_TEST(wal_that_another_program_truncated_is_followed_too)
 {
@@ -364,6 +445,7 @@ int main(void)
     tcase_add_test(missing, new_store_beside_a_left_anchor_opens_again_after_a_crash);
     tcase_add_test(missing, removed_store_leaves_an_anchor_that_the_next_one_is_told_of);
     tcase_add_test(missing, new_store_that_lost_its_first_wal_is_not_begun_anew);
+    tcase_add_loop_test(missing, file_that_another_makes_while_it_is_opened_is_no_loss, 0, 2);
     tcase_add_test(missing, wal_that_another_program_truncated_is_followed_too);
     tcase_add_test(missing, loss_that_could_not_be_accepted_is_still_a_loss);
     tcase_add_test(missing, new_store_gets_an_anchor_for_its_owner_alone_and_no_warning);

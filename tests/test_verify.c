@@ -17,7 +17,7 @@ static const struct {
     { "archives", 0, true },      { "kept", 0, true },       { "checkpoints", 1, false },
     { "members", 0, true },       { "parked", 0, true },     { "state", 2, false },
     { "state writes", 1, false }, { "anchor", 1, false },    { "backup", 0, true },
-    { "snapshots", 0, true },
+    { "snapshots", 0, true },     { "frames", 0, true },
 };
 
 static size_t index_of(const char *name)
@@ -193,6 +193,9 @@ static const struct {
     { "UPDATE state_writes SET revision = 2", "state writes", "w-1" },
     { "DELETE FROM state WHERE key = 'key'", "state writes", "belongs to no entry" },
     { "UPDATE state SET revision = 0 WHERE key = 'key'", "state writes", "its entry never had" },
+    { "INSERT INTO frame_lane VALUES(1, zeroblob(16), zeroblob(16), 3, 0, zeroblob(256), 7)",
+      "frames", "frame_lane" },
+    { "INSERT INTO frame_writers VALUES(zeroblob(16), 3, 3, 7)", "frames", "frame_writers" },
     /* The log's tail is gone: whoever had seen more tells of it. */
     { "DELETE FROM events WHERE position > 3", "checkpoints", "reader" },
     { "DELETE FROM events WHERE position > 3", "idempotency", "key-4" },
@@ -333,8 +336,50 @@ static const char *const row_changes[] = {
     "UPDATE types SET name = 'x' WHERE name = 'counted'",
     "UPDATE codecs SET name = 'x' WHERE name = 'raw'",
     "UPDATE idempotency SET key = 'x'",
-    "INSERT INTO types VALUES(99, 'unused', 0)",
+    "UPDATE streams SET reason = 'x' WHERE id = 1",
+    "UPDATE idempotency SET digest = digest + 1",
+    "UPDATE state SET data = 'y' WHERE key = 'key'",
+    "UPDATE state SET revision = revision + 1 WHERE key = 'key'",
+    "UPDATE state SET updated_at = updated_at + 1 WHERE key = 'key'",
+    "UPDATE state SET attributes = '{\"a\":\"b\"}' WHERE key = 'key'",
+    "UPDATE state SET scope = 'x' WHERE key = 'key'",
+    "DELETE FROM state WHERE key = 'key'",
+    "UPDATE state_writes SET digest = digest + 1",
+    "UPDATE state_writes SET write_id = 'x'",
+    "UPDATE state_writes SET revision = revision + 1",
+    "UPDATE state_writes SET written_at = written_at + 1",
+    "DELETE FROM state_writes",
 };
+
+/* What is of one file alone, and what only stands for something else. */
+static const char *const local_changes[] = {
+    "DELETE FROM checkpoints",
+    "UPDATE meta SET value = 'x' WHERE key = 'created_at'",
+    "INSERT INTO codecs VALUES(99, 'unused', 0)",
+    "INSERT INTO types VALUES(99, 'unused', 0)",
+    "UPDATE events SET type = type + 50; UPDATE types SET id = id + 50",
+    "UPDATE state SET id = id + 100; UPDATE state_writes SET id = id + 7, entry = entry + 100",
+    ("UPDATE events SET codec = codec + 50; UPDATE state SET codec = codec + 50 WHERE codec > 0;"
+     " UPDATE codecs SET id = id + 50"),
+    "INSERT INTO frame_lane VALUES(1, zeroblob(16), zeroblob(16), 3, 0, zeroblob(256), 7)",
+    "INSERT INTO frame_writers VALUES(zeroblob(16), 3, 3, 7)",
+    "INSERT INTO snapshots VALUES(1, 1, 'x', 1, 'x', 1, 1, 1, 1, 'x', NULL)",
+    "INSERT INTO parked VALUES('x', 1, 'x', 0, 'x', 1, 1, 1, 1)",
+    "INSERT INTO state VALUES(99, '$projections', 'x', 1, 1, 1, NULL, 1, 'x')",
+};
+
+START_TEST(what_is_of_one_file_alone_is_not_in_the_digest)
+{
+    make_rich_file();
+    char before[17], after[17];
+    digest_of_file(store_path(), before);
+
+    run_sql(store_path(), local_changes[_i]);
+
+    digest_of_file(store_path(), after);
+    ck_assert_str_eq(before, after);
+}
+END_TEST
 
 START_TEST(any_changed_row_changes_the_digest)
 {
@@ -415,6 +460,8 @@ int main(void)
     tcase_add_test(tests, lost_end_of_the_log_fails_by_the_anchor);
     tcase_add_test(tests, tampered_schema_is_found_while_open);
     tcase_add_loop_test(tests, any_changed_row_changes_the_digest, 0, (int)COUNT_OF(row_changes));
+    tcase_add_loop_test(tests, what_is_of_one_file_alone_is_not_in_the_digest, 0,
+                        (int)COUNT_OF(local_changes));
     tcase_add_test(tests, equal_logs_have_equal_digests);
     tcase_add_test(tests, digest_follows_appends_and_not_checkpoints);
     tcase_add_test(tests, missing_arguments_are_misuse);

@@ -201,8 +201,9 @@ typedef struct stele_batch {
  *         it); STELE_CORRUPT (what came before the damage was given before); STELE_REFUSED (it was
  *         stopped by a failure: see stele_subscription_info; stele_subscription_clear() goes on);
  *         STELE_FENCED (a batch that was lent before is lost: another handle has taken over; the
- *         next call begins anew); STELE_READ_ONLY; STELE_MISUSE (a NULL, or inside a transaction of
- *         this thread); STELE_BUSY; STELE_FULL; STELE_IO; STELE_NO_MEMORY; STELE_CLOSED.
+ *         next call begins anew); STELE_MOVED (the shard goes on somewhere else, and everything
+ *         was given: see stele/shard_work.h); STELE_READ_ONLY; STELE_MISUSE (a NULL, or inside a
+ * transaction of this thread); STELE_BUSY; STELE_FULL; STELE_IO; STELE_NO_MEMORY; STELE_CLOSED.
  */
 STELE_API stele_status stele_subscription_next(stele_subscription *subscription,
                                                const stele_wait *wait,
@@ -274,7 +275,8 @@ typedef struct stele_handler {
      * STELE_BUSY, STELE_FULL, STELE_IO, STELE_NO_MEMORY and STELE_UNKNOWN_OUTCOME say that it isn't
      * the event's fault: it comes again later. Any other failure is the event's, or of a batch,
      * that of the event named by stele_handling_fail(); when none was named, the batch is tried
-     * event by event. STELE_READ_ONLY, STELE_FENCED, STELE_EPOCH and STELE_CLOSED end the run.
+     * event by event. STELE_READ_ONLY, STELE_FENCED, STELE_MOVED, STELE_EPOCH and STELE_CLOSED end
+     * the run.
      *
      * With a transaction, it may call all that takes one, its SQL included, and read the store;
      * what it appends to the store comes with the commit. Without one it may call everything, but
@@ -398,7 +400,8 @@ STELE_API void stele_subscriptions_close(stele_subscriptions *subscriptions);
  * @param wait  NULL, or a timeout of STELE_TIMEOUT_DEFAULT: without end.
  * @return STELE_OK; STELE_TIMED_OUT (the text names the one that is furthest behind, and how far);
  *         STELE_NOT_FOUND (one that never began); STELE_REFUSED (one was stopped by a failure
- * before it got there); STELE_EPOCH (one is of another timeline); STELE_CANCELLED; STELE_MISUSE
+ * before it got there); STELE_EPOCH (one is of another timeline); STELE_MOVED (nobody gets there
+ *         here: the shard has moved); STELE_CANCELLED; STELE_MISUSE
  *         (also inside a transaction of this thread); STELE_BUSY; STELE_CORRUPT; STELE_IO;
  *         STELE_NO_MEMORY; STELE_CLOSED.
  */

@@ -84,9 +84,11 @@ STELE_API stele_status stele_verify_next(stele_verify *verify, const stele_check
 STELE_API void stele_verify_close(stele_verify *verify);
 
 /**
- * One hash over every row of the log's tables, in the order of their keys: equal for equal logs.
- * These are the events, streams with their states, names and idempotency keys; not checkpoints, nor
- * what is in archives or kept for others. A backup, and a store recovered from it, has its store's.
+ * One hash over every row of the log and of state entries, in the order of their keys: equal for
+ * equal content. These are the events with the names of their types and codecs, streams with their
+ * states, idempotency keys, entries and their write ids; not what is of one file alone:
+ * checkpoints, leases, snapshots, parked events, projections, uuid and epochs, frames, what is in
+ * archives or kept for others. A backup, and a store recovered from it, has its store's.
  *
  * It is one read from the first row to the last, or it would be of no one moment: without progress,
  * not slowed down, ended only by closing, and meanwhile the WAL grows by what others write.

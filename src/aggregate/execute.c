@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "base/options.h"
 #include "base/platform.h"
+#include "store/sequencer.h"
 
 #define NAP_US 20000
 
@@ -351,8 +352,14 @@ static stele_status try_until_done(command_run *run)
                                "stream '%s' was at another version each time after deciding,"
                                " %" PRIu32 " times",
                                run->execute.stream, run->executed.tries);
-        if (lock_after > 0 && run->executed.tries >= lock_after)
-            return try_locked(run);
+        /* What is put in order elsewhere isn't decided by the file's lock. */
+        bool locks = lock_after > 0 && run->executed.tries >= lock_after;
+        if (locks && !stele__sequencer_is_there(run->aggregate->store)) {
+            status = try_locked(run);
+            if (status != STELE_UNSUPPORTED
+                || !stele__sequencer_is_there(run->aggregate->store)) /* it has just come */
+                return status;
+        }
         status = catch_up(run);
         if (status != STELE_OK)
             return status;

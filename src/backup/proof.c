@@ -11,6 +11,12 @@ typedef struct proving {
     uint64_t bytes_before;
 } proving;
 
+static bool is_work_closing(const stele__work *work)
+{
+    return atomic_load(&work->store->closing)
+           || (work->closing != NULL && atomic_load(work->closing));
+}
+
 /* What a check tells of itself is passed on as progress of the work that it is part of. */
 static int pass_progress_on(void *context, const stele_progress *progress)
 {
@@ -18,7 +24,7 @@ static int pass_progress_on(void *context, const stele_progress *progress)
     stele__work *work = of->work;
     /* They count against the limit of speed, too. */
     work->progress.bytes = of->bytes_before + progress->bytes;
-    if (atomic_load(&work->store->closing))
+    if (is_work_closing(work))
         return 1;
     if (work->options.progress == NULL)
         return 0;
@@ -29,7 +35,7 @@ static stele_status run_next_check(stele_verify *verify, stele__work *work, stel
 {
     const stele_check *check = NULL;
     stele_status status = stele_verify_next(verify, &check);
-    if (status == STELE_CANCELLED && atomic_load(&work->store->closing))
+    if (status == STELE_CANCELLED && is_work_closing(work))
         return stele__fail(STELE_CLOSED, "the store was closed");
     if (status != STELE_OK)
         return status;
@@ -41,7 +47,8 @@ static stele_status run_next_check(stele_verify *verify, stele__work *work, stel
     return stele__work_step(work, 1, 0);
 }
 
-stele_status stele__prove(stele_store *copy, stele__work *work, stele__proof *proof_out)
+stele_status stele__prove_some(stele_store *copy, stele__work *work, const char *doing,
+                               const char *const *names, size_t name_count, stele__proof *proof_out)
 {
     *proof_out = (stele__proof){ 0 };
     proving of = { .work = work, .bytes_before = work->progress.bytes };
@@ -51,13 +58,20 @@ stele_status stele__prove(stele_store *copy, stele__work *work, stele__proof *pr
     inner.context = &of;
     stele_verify_options options = STELE_VERIFY_INIT;
     options.work = &inner;
+    options.names = names;
+    options.name_count = name_count;
     stele_verify *verify = NULL;
-    stele__work_part(work, "verifying", 0);
+    stele__work_part(work, doing, 0);
     stele_status status = stele_verify_open(copy, &options, &verify);
     while (status == STELE_OK)
         status = run_next_check(verify, work, proof_out);
     stele_verify_close(verify);
     return status == STELE_DONE ? STELE_OK : status;
+}
+
+stele_status stele__prove(stele_store *copy, stele__work *work, stele__proof *proof_out)
+{
+    return stele__prove_some(copy, work, "verifying", NULL, 0, proof_out);
 }
 
 stele_status stele__copy_look(const char *path, stele_store **copy_out)

@@ -14,6 +14,11 @@ typedef struct stele__proof {
 /* Every check of `copy`. Damage is a count, not a failure: OK, CANCELLED, CLOSED, BUSY, ... */
 stele_status stele__prove(stele_store *copy, stele__work *work, stele__proof *proof_out);
 
+/* Only the checks of these names, as a part of that name. */
+stele_status stele__prove_some(stele_store *copy, stele__work *work, const char *doing,
+                               const char *const *names, size_t name_count,
+                               stele__proof *proof_out);
+
 /* The copy at `path`, which nobody changes, as a store to be read. */
 stele_status stele__copy_look(const char *path, stele_store **copy_out);
 

@@ -1,5 +1,5 @@
 /* Making a store of a backup: proven, copied, and given an epoch of its own. */
-#include <stele/backup.h>
+#include "backup/recover.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/platform.h"
 #include "checkpoint/own.h"
+#include "store/fence.h"
 #include "store/schema.h"
 #include "store/stamp.h"
 
@@ -78,7 +79,8 @@ static stele_status prove_source(stele_store *source, stele__work *work, bool da
 }
 
 /* The stamp goes with the old epoch, and so do claims: their owners work on the store that was. */
-static stele_status begin_anew(stele_store *source, stele__database *target, stele_recovered *facts)
+static stele_status begin_anew(stele_store *source, stele__database *target,
+                               const stele__recover_change *change, stele_recovered *facts)
 {
     stele__connection connection = { .database = target };
     stele__stamp stamp = { 0 };
@@ -91,8 +93,12 @@ static stele_status begin_anew(stele_store *source, stele__database *target, ste
         status = stele__stamp_forget_marks(target);
     if (status == STELE_OK)
         status = stele__stamp_forget_archives(target);
+    if (status == STELE_OK) /* it stops writers of the store that was */
+        status = stele__fence_remove(target);
     if (status == STELE_OK)
         status = stele__places_disown(source, &connection);
+    if (status == STELE_OK && change != NULL)
+        status = change->apply(change->context, target);
     if (status == STELE_OK)
         status = stele__database_number(target, "SELECT max(position) FROM events", &facts->head);
     if (status == STELE_OK)
@@ -125,7 +131,8 @@ static stele_status look_again(const char *path, const stele_recovered *facts)
 }
 
 static stele_status recover_from(stele_store *source, stele__work *work, bool damaged,
-                                 stele__destination *destination, stele_recovered *facts)
+                                 stele__destination *destination,
+                                 const stele__recover_change *change, stele_recovered *facts)
 {
     stele__copy_facts copied;
     stele__file_facts file = { 0 };
@@ -133,7 +140,7 @@ static stele_status recover_from(stele_store *source, stele__work *work, bool da
     if (status == STELE_OK)
         status = stele__copy_run(source, work, destination->target, &copied);
     if (status == STELE_OK)
-        status = begin_anew(source, destination->target, facts);
+        status = begin_anew(source, destination->target, change, facts);
     if (status == STELE_OK)
         status = look_again(destination->partial, facts);
     if (status == STELE_OK)
@@ -146,7 +153,8 @@ static stele_status recover_from(stele_store *source, stele__work *work, bool da
     return status;
 }
 
-stele_status stele_recover_backup(const stele_recover *recover, stele_recovered *out)
+stele_status stele__recover_backup(const stele_recover *recover,
+                                   const stele__recover_change *change, stele_recovered *out)
 {
     stele_recover options = STELE_RECOVER_INIT;
     stele_recovered facts = { 0 };
@@ -159,10 +167,12 @@ stele_status stele_recover_backup(const stele_recover *recover, stele_recovered 
     if (status != STELE_OK)
         return status;
     status = stele__work_begin(&work, source, options.work);
+    if (change != NULL)
+        work.closing = change->closing;
     if (status == STELE_OK)
         status = stele__destination_open(&destination, options.path);
     if (status == STELE_OK)
-        status = recover_from(source, &work, options.damaged, &destination, &facts);
+        status = recover_from(source, &work, options.damaged, &destination, change, &facts);
     stele__destination_close(&destination);
     stele_store_close(source); /* keeps the error text */
     if (out != NULL && status == STELE_OK)
@@ -170,4 +180,9 @@ stele_status stele_recover_backup(const stele_recover *recover, stele_recovered 
     else if (out != NULL && status == STELE_CORRUPT)
         *out = (stele_recovered){ .checks = facts.checks, .failures = facts.failures };
     return status;
+}
+
+stele_status stele_recover_backup(const stele_recover *recover, stele_recovered *out)
+{
+    return stele__recover_backup(recover, NULL, out);
 }

@@ -9,6 +9,7 @@
 
 #include "base/failure.h"
 #include "base/options.h"
+#include "store/sequencer.h"
 
 void stele_copy_init(stele_copy *copy)
 {
@@ -321,7 +322,9 @@ stele_status stele_store_copy(stele_store *source, stele_store *target, const st
         return stele__fail_within(status, "the source");
     status = stele__store_enter(target);
     if (status == STELE_OK) {
-        status = run_copy(&copier);
+        status = stele__sequencer_check_early(target, "copying into the store");
+        if (status == STELE_OK)
+            status = run_copy(&copier);
         stele__store_leave(target);
     } else {
         status = stele__fail_within(status, "the target");

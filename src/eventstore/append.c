@@ -5,6 +5,7 @@
 #include "base/failure.h"
 #include "base/memory.h"
 #include "eventstore/eventstore.h"
+#include "store/sequencer.h"
 
 static void report_append(stele_status status, const stele_appended *appended,
                           stele_appended *appended_out)
@@ -31,7 +32,7 @@ static stele_status run_append(stele__request *request, stele__connection *conne
 
 void stele__append_request_init(stele__append_request *append, stele_store *store)
 {
-    append->request = (stele__request){ .apply = run_append, .store = store };
+    append->request = (stele__request){ .apply = run_append, .store = store, .direct = true };
     append->appended = (stele_appended){ .condition = -1 };
 }
 
@@ -48,6 +49,42 @@ void stele__append_request_measure(stele__append_request *append)
     }
 }
 
+/* `*taken_out` false: the store has no sequencer. */
+static stele_status propose_appends(stele_store *store, const stele_append *appends, size_t count,
+                                    stele_appended *appended_out, size_t *failed_out,
+                                    bool *taken_out)
+{
+    return stele__sequencer_offer(store,
+                                  &(stele__change){ .kind = STELE__CHANGE_APPENDS,
+                                                    .what = appends,
+                                                    .count = count,
+                                                    .wait = appends->wait,
+                                                    .answer_out = appended_out,
+                                                    .failed_out = failed_out },
+                                  taken_out);
+}
+
+stele_status stele__append_request_propose(stele__append_request *append, bool *taken_out)
+{
+    stele_store *store = append->request.store;
+    *taken_out = false;
+    if (!stele__sequencer_is_there(store))
+        return STELE_OK;
+    return propose_appends(store, &append->prepared.append, 1, &append->appended, NULL, taken_out);
+}
+
+/* Unless a sequencer comes while it is about to be queued. */
+static stele_status run_prepared(stele__append_request *append)
+{
+    bool taken = false;
+    stele_status status = stele__append_request_propose(append, &taken);
+    if (taken)
+        return status;
+    status =
+        stele__group_run(append->request.store, &append->request, append->prepared.append.wait);
+    return append->request.switched ? run_prepared(append) : status;
+}
+
 stele_status stele_store_append(stele_store *store, const stele_append *append,
                                 stele_appended *appended_out)
 {
@@ -59,7 +96,7 @@ stele_status stele_store_append(stele_store *store, const stele_append *append,
     status = stele__prepare_append(store, append, &request.prepared);
     if (status == STELE_OK) {
         stele__append_request_measure(&request);
-        status = stele__group_run(store, &request.request, request.prepared.append.wait);
+        status = run_prepared(&request);
         stele__prepared_dispose(&request.prepared);
     }
     stele__store_leave(store);
@@ -167,12 +204,61 @@ static const stele_wait *wait_of_first(const stele_append *appends, size_t count
     return appends->wait;
 }
 
+/* All of them as one change, once each was checked. */
+static stele_status propose_many(stele_store *store, const stele_append *appends, size_t count,
+                                 stele_appended *appended_out, size_t *failed_out, bool *taken_out)
+{
+    stele__prepared prepared;
+    stele_status status = STELE_OK;
+    stele_append *full = stele__allocate_array(count, sizeof(*full));
+    *taken_out = true;
+    if (full == NULL)
+        return stele__fail(STELE_NO_MEMORY, "no memory for %zu appends", count);
+    for (size_t i = 0; i < count && status == STELE_OK; i++) {
+        *failed_out = i;
+        status = stele__prepare_append(store, append_at(appends, i), &prepared);
+        if (status != STELE_OK)
+            break;
+        full[i] = prepared.append;
+        stele__prepared_dispose(&prepared);
+    }
+    if (status == STELE_OK) {
+        *failed_out = count;
+        status = propose_appends(store, full, count, appended_out, failed_out, taken_out);
+    }
+    stele__free(full);
+    return status;
+}
+
+static stele_status append_many(stele_store *store, const stele_append *appends, size_t count,
+                                stele_appended *appended_out, size_t *failed_out)
+{
+    bool changed = false;
+    bool taken = false;
+    stele__connection *connection = NULL;
+    stele_status status = STELE_OK;
+    if (count > 0 && stele__sequencer_is_there(store))
+        status = propose_many(store, appends, count, appended_out, failed_out, &taken);
+    if (taken)
+        return status;
+    status = stele__write_begin(store, wait_of_first(appends, count), &connection);
+    if (status != STELE_OK)
+        return judge_unbegun(store, status, appends, count);
+    if (count > 0 && stele__sequencer_is_there(store)) { /* it has just come */
+        stele__write_end(store);
+        return append_many(store, appends, count, appended_out, failed_out);
+    }
+    status = apply_many(store, connection, appends, count, appended_out, failed_out, &changed);
+    if (status == STELE_OK && changed)
+        status = stele__write_commit(store);
+    stele__write_end(store);
+    return status;
+}
+
 stele_status stele_store_append_many(stele_store *store, const stele_append *appends, size_t count,
                                      stele_appended *appended_out, size_t *failed_out)
 {
     size_t failed = count;
-    bool changed = false;
-    stele__connection *connection = NULL;
     if (failed_out != NULL)
         *failed_out = count;
     stele_status status = stele__store_enter(store);
@@ -180,15 +266,9 @@ stele_status stele_store_append_many(stele_store *store, const stele_append *app
         return status;
     status = check_many(appends, count);
     if (status == STELE_OK)
-        status = stele__write_begin(store, wait_of_first(appends, count), &connection);
-    if (status != STELE_OK)
+        status = append_many(store, appends, count, appended_out, &failed);
+    else
         status = judge_unbegun(store, status, appends, count);
-    if (status == STELE_OK) {
-        status = apply_many(store, connection, appends, count, appended_out, &failed, &changed);
-        if (status == STELE_OK && changed)
-            status = stele__write_commit(store);
-        stele__write_end(store);
-    }
     stele__store_leave(store);
     report_many(status, count, failed, appended_out, failed_out);
     return status;

@@ -8,9 +8,25 @@
 #include "base/failure.h"
 #include "base/platform.h"
 #include "eventstore/eventstore.h"
+#include "store/sequencer.h"
 
 /* A clock that is this far behind the log was set, not nudged. */
 #define CLOCK_CLAMP_US ((uint64_t)5 * 60 * 1000000)
+
+/* What was appended with the key is to be erased, whether that is done yet or not. */
+static stele_status look_for_deleted(stele__connection *connection, stele__key_row *row)
+{
+    stele__statement *statement = NULL;
+    stele_status status = stele__statement_begin(
+        connection->database, "SELECT 1 FROM streams WHERE id = ?1 AND name IS NULL", &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_number(statement, 1, row->stream);
+    status = stele__statement_step(statement);
+    row->erased = status == STELE_OK;
+    stele__statement_end(statement);
+    return status == STELE_DONE ? STELE_OK : status;
+}
 
 /* The same key came before: its outcome, or KEY_REUSED. `*duplicate_out` says which. */
 static stele_status answer_duplicate(stele__connection *connection, const stele__prepared *prepared,
@@ -23,6 +39,10 @@ static stele_status answer_duplicate(stele__connection *connection, const stele_
         return STELE_OK;
     stele_status status = stele__key_find(connection, key, &found, &row);
     if (status != STELE_OK || !found)
+        return status;
+    if (!row.erased && row.digest != prepared->digest)
+        status = look_for_deleted(connection, &row);
+    if (status != STELE_OK)
         return status;
     if (!row.erased && row.digest != prepared->digest)
         return stele__fail(STELE_KEY_REUSED,
@@ -203,7 +223,9 @@ stele_status stele__apply_append(stele_store *store, stele__connection *connecti
     *changed_out = false;
     *appended_out = (stele_appended){ .condition = -1 };
 
-    stele_status status = stele__names_begin(connection);
+    stele_status status = stele__sequencer_check(store, "an append");
+    if (status == STELE_OK)
+        status = stele__names_begin(connection);
     if (status == STELE_OK)
         status = answer_duplicate(connection, prepared, appended_out);
     if (status != STELE_OK || appended_out->duplicate)

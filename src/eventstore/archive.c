@@ -217,11 +217,37 @@ static stele_status archive_within(stele_store *store, const stele_archive *arch
 static stele_status archive_elsewhere(stele_store *store, const stele_archive *archive,
                                       stele_changed *changed)
 {
-    stele_status status = stele__store_enter(archive->to);
+    stele_status status = stele__sequencer_check_early(store, "archiving into another store");
+    if (status != STELE_OK)
+        return status;
+    status = stele__store_enter(archive->to);
     if (status != STELE_OK)
         return stele__fail_within(status, "the archive");
     status = archive_within(store, archive, changed);
     stele__store_leave(archive->to);
+    return status;
+}
+
+static stele_status archive_here(stele_store *store, const stele_archive *archive,
+                                 stele_changed *changed)
+{
+    stele__work work;
+    stele__connection *connection = NULL;
+    bool taken = false;
+    bool written = false;
+    stele_status status = stele__work_begin(&work, store, archive->work);
+    if (status == STELE_OK && !archive->dry_run)
+        status = stele__propose_state(store, STELE__CHANGE_ARCHIVE, archive, work.options.wait,
+                                      changed, &taken);
+    if (status == STELE_OK && !taken)
+        status = stele__write_begin_durably(store, work.options.wait, &connection);
+    if (status != STELE_OK || taken)
+        return status;
+    status = stele__archive_in_place(store, connection, archive, changed, &written);
+    if (status == STELE_OK && written)
+        status = stele__write_commit(store);
+    stele__write_end(store);
+    changed->changed &= status == STELE_OK;
     return status;
 }
 
@@ -230,8 +256,6 @@ stele_status stele_store_archive(stele_store *store, const stele_archive *archiv
 {
     stele_archive taken = STELE_ARCHIVE_INIT;
     stele_changed changed = { 0 };
-    stele__connection *connection = NULL;
-    bool written = false;
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
@@ -241,17 +265,7 @@ stele_status stele_store_archive(stele_store *store, const stele_archive *archiv
         if (status == STELE_OK)
             status = archive_elsewhere(store, &taken, &changed);
     } else if (status == STELE_OK) {
-        stele__work work;
-        status = stele__work_begin(&work, store, taken.work);
-        if (status == STELE_OK)
-            status = stele__write_begin_durably(store, work.options.wait, &connection);
-        if (status == STELE_OK) {
-            status = stele__archive_in_place(store, connection, &taken, &changed, &written);
-            if (status == STELE_OK && written)
-                status = stele__write_commit(store);
-            stele__write_end(store);
-        }
-        changed.changed &= status == STELE_OK;
+        status = archive_here(store, &taken, &changed);
     }
     stele__store_leave(store);
     stele__report_change(status, &changed, changed_out);

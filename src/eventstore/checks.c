@@ -34,9 +34,12 @@ stele_status stele__eventstore_digest(stele__database *database, uint64_t *hash_
     static const char *const tables[] = {
         "SELECT id, name, state, reason, changed_at, base_version, checksum FROM streams"
         " ORDER BY id",
-        "SELECT id, name, checksum FROM types ORDER BY id",
-        "SELECT id, name, checksum FROM codecs ORDER BY id",
-        "SELECT " STELE__ROW_COLUMNS " FROM events NOT INDEXED ORDER BY position",
+        /* What the number of a type or a codec is depends on the snapshots that were ever saved in
+         * this file, and on what it ever kept for others. */
+        "SELECT position, stream, version, (SELECT name FROM types WHERE id = type), "
+        "schema_version,"
+        " (SELECT name FROM codecs WHERE id = codec), recorded_at, occurred_at, flags,"
+        " payload_hash, checksum, data, metadata FROM events NOT INDEXED ORDER BY position",
         "SELECT id, key, stream, version, event_count, digest, checksum FROM idempotency"
         " ORDER BY id",
     };

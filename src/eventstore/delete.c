@@ -66,6 +66,9 @@ static stele_status count_deletion(stele__connection *connection)
 static stele_status free_name(stele_store *store, stele__connection *connection,
                               stele__stream_row *row, stele_changed *changed)
 {
+    stele_status checked = stele__sequencer_check(store, "a deletion");
+    if (checked != STELE_OK)
+        return checked;
     row->has_name = false;
     row->has_reason = false;
     row->state = STELE__STREAM_DELETING;
@@ -177,6 +180,49 @@ static stele_status look_after_delete(stele_store *store, int64_t stream, stele_
     return status;
 }
 
+/* Which stream the event in `$stele` at `position` tells of. */
+static stele_status find_deleted(stele_store *store, const stele_wait *wait, int64_t position,
+                                 int64_t *id_out)
+{
+    stele__connection *connection = NULL;
+    stele__statement *statement = NULL;
+    stele_status status = stele__read_begin(store, wait, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = stele__statement_begin(connection->database,
+                                    "SELECT data FROM events WHERE position = ?1", &statement);
+    if (status == STELE_OK) {
+        stele__bind_number(statement, 1, position);
+        status = stele__statement_step(statement);
+    }
+    const char *data = status == STELE_OK ? stele__column_text(statement, 0) : NULL;
+    if (status == STELE_DONE
+        || (status == STELE_OK
+            && (data == NULL || !stele__take_text(&data, "{\"stream_id\":")
+                || !stele__take_number(&data, id_out))))
+        status = stele__fail(STELE_CORRUPT,
+                             "the event at position %" PRId64 " is none of a"
+                             " deletion",
+                             position);
+    stele__statement_end(statement);
+    stele__read_end(store, connection);
+    return status;
+}
+
+/* The name is gone by a frame. The rest is work of this file alone, as it is at every other node.
+ */
+static stele_status finish_proposed(stele_store *store, const stele_delete *what, stele__work *work,
+                                    stele_changed *changed)
+{
+    int64_t id = 0;
+    stele_status status = find_deleted(store, work->options.wait, changed->position, &id);
+    if (status == STELE_OK) {
+        stele__store_forget(store, id);
+        status = finish_delete(store, NULL, what->now, id, work, changed);
+    }
+    return status == STELE_OK ? look_after_delete(store, id, changed) : status;
+}
+
 static stele_status delete_stream(stele_store *store, const stele_delete *what,
                                   stele_changed *changed)
 {
@@ -187,6 +233,14 @@ static stele_status delete_stream(stele_store *store, const stele_delete *what,
     stele_status status = stele__write_check(store);
     if (status == STELE_OK)
         status = stele__work_begin(&work, store, what->work);
+    bool taken = false;
+    if (status == STELE_OK && !what->dry_run)
+        status = stele__propose_state(store, STELE__CHANGE_DELETE, what, work.options.wait, changed,
+                                      &taken);
+    if (status == STELE_OK && taken)
+        status = finish_proposed(store, what, &work, changed);
+    if (taken)
+        return status;
     if (status == STELE_OK)
         status = look_before_delete(store, what, work.options.wait, &range, &handle, changed);
     if (status == STELE_OK && !what->dry_run) {
@@ -233,8 +287,8 @@ static stele_status delete_in_transaction(stele_store *store, stele__connection 
         return status;
     *written_out = true;
     status = free_name(store, connection, &row, changed);
-    if (status == STELE_OK) /* not from inside an append, which has no transaction of its own */
-        store->transaction->deletes = true;
+    if (status == STELE_OK && store->transaction != NULL) /* of a frame that a group applies: it */
+        store->transaction->deletes = true;               /* tells by itself */
     return status;
 }
 

@@ -117,6 +117,8 @@ typedef struct stele__append_request {
 void stele__append_request_init(stele__append_request *append, stele_store *store);
 /* Once prepared. */
 void stele__append_request_measure(stele__append_request *append);
+/* To the store's sequencer; `*taken_out` false: it has none. */
+stele_status stele__append_request_propose(stele__append_request *append, bool *taken_out);
 
 /* --- apply.c: an append inside a write transaction --- */
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "eventstore/cursor.h"
+#include "store/fence.h"
 
 struct stele__follow {
     stele_cursor *cursor;
@@ -198,6 +199,17 @@ static void settle_look(stele__follow *follow, const stele__follow_look *look,
     follow->followed_to = looked->through;
 }
 
+/* At the end of a log that goes on somewhere else, in the read that has seen the end. */
+static stele_status judge_end(const stele__follow_look *look, const stele__looked *looked,
+                              stele__connection *connection)
+{
+    bool stops = look->to > 0 && look->to <= looked->head;
+    if (looked->count > 0 || looked->more || stops)
+        return STELE_OK;
+    stele_status status = stele__fence_tell(connection->database);
+    return status == STELE_FENCED ? STELE_OK : status; /* it may not be dropped in the end */
+}
+
 static stele_status look_on_connection(stele__follow *follow, stele__connection *connection,
                                        const stele__follow_look *look, stele__looked *looked)
 {
@@ -218,7 +230,7 @@ static stele_status look_on_connection(stele__follow *follow, stele__connection 
     if (filled != STELE_OK)
         looked->through = looked->records[looked->count - 1]->position;
     looked->skipped = cursor->skipped;
-    return STELE_OK;
+    return judge_end(look, looked, connection);
 }
 
 stele_status stele__follow_once(stele__follow *follow, const stele__follow_look *look,

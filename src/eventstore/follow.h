@@ -39,7 +39,8 @@ stele_status stele__follow_open(stele_store *store, const stele_read *read, uint
 /*
  * Look once. With nothing found it may still have got further: look again from `through`, which is
  * the head (or `to`) when there is nothing more. What was found before a failure comes first; a
- * look after it fails. OK, EPOCH, ARCHIVED, CORRUPT, and as stele_store_read().
+ * look after it fails. At the end of a store that has moved: MOVED. OK, EPOCH, ARCHIVED, CORRUPT,
+ * and as stele_store_read().
  */
 stele_status stele__follow_once(stele__follow *follow, const stele__follow_look *look,
                                 stele__looked *looked_out);

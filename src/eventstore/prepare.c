@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "eventstore/eventstore.h"
+#include "store/sequencer.h"
 
 void stele_append_init(stele_append *append)
 {
@@ -83,6 +84,8 @@ static stele_status check_by_codec(stele_store *store, const stele_event *event,
         return STELE_OK;
     if (strcmp(event->codec, "json") == 0)
         return stele_json_check(event->data, event->data_size, options);
+    if (stele__is_framing(store) && strcmp(event->codec, "cbor") != 0)
+        return STELE_OK; /* who wrote the frame knew the program's codecs */
     return stele_store_check_payload(store, event->codec, event->data, event->data_size,
                                      options->size_max);
 }
@@ -93,7 +96,8 @@ static stele_status check_payload(stele_store *store, const stele_event *event, 
         || (event->metadata == NULL && event->metadata_size > 0))
         return stele__fail(STELE_MISUSE, "event %zu: %s is NULL, its size is not 0", index,
                            event->data == NULL && event->data_size > 0 ? "data" : "metadata");
-    uint32_t size_max = store->options.event_size_max;
+    uint32_t size_max =
+        stele__is_framing(store) ? STELE__FRAMED_SIZE_MAX : store->options.event_size_max;
     if (event->data_size > size_max || event->metadata_size > size_max - event->data_size)
         return stele__fail(STELE_TOO_LARGE,
                            "event %zu: data of %zu and metadata of %zu bytes are beyond"

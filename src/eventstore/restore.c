@@ -59,8 +59,10 @@ static stele_status mark_returning(stele_store *store, const stele_restore *rest
     stele_status status = stele__write_begin_durably(store, wait, &connection);
     if (status != STELE_OK)
         return status;
-    status = stele__find_to_change(connection, restore->stream, restore->expected_version, &row,
-                                   changed);
+    status = stele__sequencer_check(store, "restoring from another store");
+    if (status == STELE_OK)
+        status = stele__find_to_change(connection, restore->stream, restore->expected_version, &row,
+                                       changed);
     if (status == STELE_OK)
         status = stele__range_find(connection, row.id, &moved, &now);
     if (status == STELE_OK)
@@ -116,10 +118,19 @@ static stele_status restore_stream(stele_store *store, const stele_restore *rest
     stele__range range;
     stele__connection *connection = NULL;
     bool moved = false;
+    bool taken = false;
     bool written = false;
     stele_status status = stele__write_check(store);
     if (status == STELE_OK)
         status = stele__work_begin(&work, store, restore->work);
+    /* Nothing of a store with a sequencer is elsewhere. */
+    if (status == STELE_OK && restore->from != NULL)
+        status = stele__sequencer_check_early(store, "restoring from another store");
+    if (status == STELE_OK && !restore->dry_run)
+        status = stele__propose_state(store, STELE__CHANGE_RESTORE, restore, work.options.wait,
+                                      changed, &taken);
+    if (taken)
+        return status;
     if (status == STELE_OK)
         status = find_moved(store, restore, work.options.wait, &moved, &row, &range, changed);
     if (status == STELE_OK && moved)

@@ -71,6 +71,9 @@ stele_status stele__apply_state(stele_store *store, stele__connection *connectio
 {
     static const char *const types[] = { "stream-restored", "stream-archived",
                                          "stream-tombstoned" };
+    stele_status checked = stele__sequencer_check(store, "a change of a stream's state");
+    if (checked != STELE_OK)
+        return checked;
     set_state(store, row, state, reason);
     stele_status status = stele__stream_row_save(connection, row);
     if (status == STELE_OK)
@@ -161,6 +164,18 @@ static stele_status check_tombstone(const stele_tombstone *given, stele_tombston
     return status == STELE_OK ? stele__check_reason(taken->reason) : status;
 }
 
+stele_status stele__propose_state(stele_store *store, stele__change_kind kind, const void *what,
+                                  const stele_wait *wait, stele_changed *changed, bool *taken_out)
+{
+    *taken_out = false;
+    if (!stele__sequencer_is_there(store))
+        return STELE_OK;
+    stele__change change = {
+        .kind = kind, .what = what, .count = 1, .wait = wait, .answer_out = changed
+    };
+    return stele__sequencer_offer(store, &change, taken_out);
+}
+
 void stele__report_change(stele_status status, const stele_changed *changed,
                           stele_changed *changed_out)
 {
@@ -177,14 +192,18 @@ stele_status stele_store_tombstone(stele_store *store, const stele_tombstone *to
     stele_tombstone taken = STELE_TOMBSTONE_INIT;
     stele_changed changed = { 0 };
     stele__connection *connection = NULL;
+    bool proposed = false;
     bool written = false;
     stele_status status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
     status = check_tombstone(tombstone, &taken);
-    if (status == STELE_OK)
+    if (status == STELE_OK && !taken.dry_run)
+        status = stele__propose_state(store, STELE__CHANGE_TOMBSTONE, &taken, taken.wait, &changed,
+                                      &proposed);
+    if (status == STELE_OK && !proposed)
         status = stele__write_begin_durably(store, taken.wait, &connection);
-    if (status == STELE_OK) {
+    if (status == STELE_OK && !proposed) {
         status = tombstone_in_place(store, connection, &taken, &changed, &written);
         if (status == STELE_OK && written)
             status = stele__write_commit(store);

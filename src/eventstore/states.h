@@ -5,9 +5,13 @@
 #include <stdio.h>
 
 #include "eventstore/lifecycle.h"
+#include "store/sequencer.h"
 
 /* A stream of the user's, and a version that it can be at. MISUSE. */
 stele_status stele__check_change(const char *stream, int64_t expected_version);
+/* A change of a stream's state goes to the store's sequencer; `*taken_out` false: it has none. */
+stele_status stele__propose_state(stele_store *store, stele__change_kind kind, const void *what,
+                                  const stele_wait *wait, stele_changed *changed, bool *taken_out);
 /* Of a public call. */
 void stele__report_change(stele_status status, const stele_changed *changed,
                           stele_changed *changed_out);

@@ -226,6 +226,23 @@ static stele_status make_ticket(stele_store *store, const stele_append *append,
     return keep_copies(ticket);
 }
 
+/* A sequencer gives its verdict on this thread, and so it is told here. Unless one comes while the
+ * ticket is about to be queued. */
+static stele_status submit_ticket(stele_ticket *ticket, const stele_wait *wait)
+{
+    bool taken = false;
+    stele__append_request *append = &ticket->append;
+    append->prepared.append.wait = wait;
+    stele_status status = stele__append_request_propose(append, &taken);
+    append->prepared.append.wait = NULL;
+    if (taken) {
+        stele__group_settle(append->request.store, &append->request, status);
+        return STELE_OK;
+    }
+    status = stele__group_submit(append->request.store, &append->request, wait);
+    return append->request.switched ? submit_ticket(ticket, wait) : status;
+}
+
 static stele_status submit_append(stele_store *store, const stele_append *append,
                                   const stele_submit *submit, stele_ticket **ticket_out)
 {
@@ -236,7 +253,7 @@ static stele_status submit_append(stele_store *store, const stele_append *append
             *ticket_out = ticket; /* its verdict may come before the call returns */
         stele_append given = STELE_APPEND_INIT;
         stele__options_take("stele_append", append, &given, sizeof(given));
-        status = stele__group_submit(store, &ticket->append.request, given.wait);
+        status = submit_ticket(ticket, given.wait);
     }
     if (status != STELE_OK && ticket != NULL) {
         if (ticket_out != NULL)

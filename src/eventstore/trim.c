@@ -10,6 +10,7 @@
 
 #include "base/failure.h"
 #include "eventstore/lifecycle.h"
+#include "store/sequencer.h"
 
 /* Events whose age is looked at in one read. */
 #define AGES_AT_ONCE 50000
@@ -179,7 +180,9 @@ stele_status stele__trim_step(stele_store *store, stele__connection *connection,
     stele__stream_row row;
     trim->events = 0;
     trim->bytes = 0;
-    stele_status status = load_to_trim(connection, trim, &row);
+    stele_status status = stele__sequencer_check(store, "retention");
+    if (status == STELE_OK)
+        status = load_to_trim(connection, trim, &row);
     if (status == STELE_OK && trim->reached < trim->wanted)
         status = stele__step_read(connection, work, trim->stream, trim->reached, trim->wanted,
                                   STELE__STEP_PRESENT, &step);

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "store/store.h"
+#include "store/sequencer.h"
 
 /* A batch ends at the line with which its memory reaches this. */
 #define JSONL_BATCH_SIZE ((size_t)4 * 1024 * 1024)
@@ -151,6 +152,8 @@ static stele_status append_import_batch(jsonl_importer *importer, stele_imported
         stele_status status = STELE_OK;
         if (importer->transaction == NULL)
             status = stele_transaction_begin(importer->store, &importer->transaction);
+        if (status == STELE_OK) /* no line would be at fault */
+            status = stele__sequencer_check(importer->store, "an import");
         if (status != STELE_OK)
             return status;
 

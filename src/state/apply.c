@@ -8,10 +8,13 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <string.h>
 
 #include "base/failure.h"
+#include "state/own.h"
 #include "state/state.h"
 #include "store/names.h"
+#include "store/sequencer.h"
 
 /* A clock that is this far behind the scope was set, not nudged. */
 #define STATE_CLOCK_CLAMP_US ((int64_t)5 * 60 * 1000000)
@@ -267,6 +270,13 @@ static stele_status write_change(const stele_store *store, stele__connection *co
     return status;
 }
 
+/* Of this file alone. That a projection is kept with every append isn't: each node must know it. */
+static bool is_local(const char *scope)
+{
+    return strncmp(scope, STELE__LOCAL_SCOPES, strlen(STELE__LOCAL_SCOPES)) == 0
+           && strcmp(scope, STELE__LOCAL_SCOPES "/inline") != 0;
+}
+
 stele_status stele__state_apply(const stele_store *store, stele__connection *connection,
                                 stele__state_change *change, bool *changed_out)
 {
@@ -274,7 +284,11 @@ stele_status stele__state_apply(const stele_store *store, stele__connection *con
     *changed_out = false;
     change->written = (stele_written){ 0 };
 
-    stele_status status = stele__names_begin(connection);
+    stele_status status = STELE_OK;
+    if (stele__sequencer_is_there(store) && !is_local(change->scope))
+        status = stele__sequencer_check(store, "a change of state entries");
+    if (status == STELE_OK)
+        status = stele__names_begin(connection);
     if (status == STELE_OK)
         status = answer_replay(connection, change);
     if (status != STELE_OK || change->written.duplicate)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/failure.h"
+#include "state/own.h"
 #include "state/state.h"
 #include "store/names.h"
 
@@ -109,6 +110,25 @@ static stele_status check_writes(stele_store *store, stele__findings *findings)
                             " FROM state_writes w LEFT JOIN state s ON s.id = w.entry"
                             " WHERE w.id > ?1 AND ?2 = 0 ORDER BY w.id LIMIT ?3",
                             visit_write, &walk);
+}
+
+/* Without the ids: rows that are of this file alone have some of them. */
+stele_status stele__state_digest(stele__database *database, uint64_t *hash)
+{
+    stele_status status = stele__digest_rows(
+        database,
+        "SELECT scope, key, revision, (SELECT name FROM codecs WHERE id = codec), updated_at,"
+        " attributes, data FROM state WHERE scope NOT GLOB '" STELE__LOCAL_SCOPES "*'"
+        " ORDER BY scope, key",
+        hash);
+    if (status == STELE_OK)
+        status = stele__digest_rows(
+            database,
+            "SELECT w.scope, w.write_id, s.key, w.revision, w.kind, w.digest, w.written_at"
+            " FROM state_writes w LEFT JOIN state s ON s.id = w.entry"
+            " WHERE w.scope NOT GLOB '" STELE__LOCAL_SCOPES "*' ORDER BY w.scope, w.write_id",
+            hash);
+    return status;
 }
 
 const stele__check *stele__state_checks(size_t *count_out)

@@ -6,4 +6,7 @@
 
 const stele__check *stele__state_checks(size_t *count_out);
 
+/* Add the rows of state entries and of write ids to the digest. Inside a read. */
+stele_status stele__state_digest(stele__database *database, uint64_t *hash);
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "state/state.h"
 #include "store/names.h"
+#include "store/sequencer.h"
 #include "store/work.h"
 
 /* --- Clearing --- */
@@ -282,7 +283,9 @@ static stele_status forget_some(state_forgetting *of, const forgotten_table *tab
     stele_status status = stele__write_begin(of->store, of->work.options.wait, &connection);
     if (status != STELE_OK)
         return status;
-    status = stele__names_begin(connection);
+    status = stele__sequencer_check(of->store, "forgetting state entries");
+    if (status == STELE_OK)
+        status = stele__names_begin(connection);
     for (size_t i = 0; i < of->id_count && status == STELE_OK; i++) {
         bool gone = false;
         status = table->forget(connection, of->ids[i], of->before, &gone);

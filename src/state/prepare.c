@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "state/state.h"
+#include "store/sequencer.h"
 
 void stele_put_init(stele_put *put)
 {
@@ -52,21 +53,24 @@ static stele_status check_change(const stele__state_change *change, bool own)
 /* Is it a value of its codec? For what needs no looking up nothing is: after that it is too late to
  * register a codec. */
 static stele_status check_by_name(stele_store *store, const char *codec, const void *data,
-                                  size_t size)
+                                  size_t size, uint32_t size_max)
 {
     if (size == 0 || strcmp(codec, "raw") == 0)
         return STELE_OK;
+    if (stele__is_framing(store) && strcmp(codec, "json") != 0 && strcmp(codec, "cbor") != 0)
+        return STELE_OK; /* who wrote the frame knew the program's codecs */
     if (strcmp(codec, "json") != 0)
-        return stele_store_check_payload(store, codec, data, size, store->options.value_size_max);
+        return stele_store_check_payload(store, codec, data, size, size_max);
     stele_json_options options = STELE_JSON_OPTIONS_INIT;
-    options.size_max = store->options.value_size_max;
+    options.size_max = size_max;
     return stele_json_check(data, size, &options);
 }
 
 static stele_status check_value(stele_store *store, const stele_put *put,
                                 stele__state_change *change)
 {
-    uint32_t size_max = store->options.value_size_max;
+    uint32_t size_max =
+        stele__is_framing(store) ? STELE__FRAMED_SIZE_MAX : store->options.value_size_max;
     if (put->data == NULL && put->data_size > 0)
         return stele__fail(STELE_MISUSE, "data is NULL, data_size is %zu", put->data_size);
     stele_status status = stele__check_name("codec", change->codec);
@@ -81,7 +85,7 @@ static stele_status check_value(stele_store *store, const stele_put *put,
                            "data of %zu and attributes of %zu bytes are beyond value_size_max,"
                            " %" PRIu32,
                            put->data_size, attributes_size, size_max);
-    status = check_by_name(store, change->codec, put->data, put->data_size);
+    status = check_by_name(store, change->codec, put->data, put->data_size, size_max);
     return status == STELE_OK ? STELE_OK : stele__fail_within(status, "data");
 }
 

@@ -3,8 +3,10 @@
 
 #include "base/failure.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "state/own.h"
 #include "state/state.h"
+#include "store/sequencer.h"
 
 /* Which change a caller asks for: one of both. */
 typedef struct state_asked {
@@ -47,15 +49,49 @@ static stele_status run_change(stele__request *request, stele__connection *conne
     return status;
 }
 
+/* `*taken_out` false: the store has no sequencer. */
+static stele_status propose_change(stele_store *store, const state_asked *asked,
+                                   stele__state_change *change, bool *taken_out)
+{
+    stele_put put = STELE_PUT_INIT;
+    stele_remove what = STELE_REMOVE_INIT;
+    stele__change proposed = { .kind = asked->deletion ? STELE__CHANGE_REMOVE : STELE__CHANGE_PUT,
+                               .what = asked->deletion ? (void *)&what : (void *)&put,
+                               .count = 1,
+                               .wait = change->wait,
+                               .own = asked->own,
+                               .answer_out = &change->written };
+    stele_status status =
+        asked->deletion ? stele__options_take("stele_remove", asked->what, &what, sizeof(what))
+                        : stele__options_take("stele_put", asked->put, &put, sizeof(put));
+    *taken_out = status != STELE_OK;
+    return status == STELE_OK ? stele__sequencer_offer(store, &proposed, taken_out) : status;
+}
+
+/* Unless a sequencer comes while it is about to be queued. */
+static stele_status run_alone_or_propose(stele_store *store, const state_asked *asked,
+                                         stele__state_change *change)
+{
+    bool taken = false;
+    stele_status status = STELE_OK;
+    if (stele__sequencer_is_there(store))
+        status = propose_change(store, asked, change, &taken);
+    if (taken)
+        return status;
+    status = stele__group_run(store, &change->request, change->wait);
+    return change->request.switched ? run_alone_or_propose(store, asked, change) : status;
+}
+
 static stele_status change_alone(stele_store *store, const state_asked *asked,
                                  stele_written *written_out)
 {
-    stele__state_change change = { .request = { .apply = run_change, .store = store } };
+    stele__state_change change = { .request = {
+                                       .apply = run_change, .store = store, .direct = true } };
     stele_status status = stele__store_enter(store);
     if (status == STELE_OK) {
         status = prepare_asked(store, asked, &change);
         if (status == STELE_OK)
-            status = stele__group_run(store, &change.request, change.wait);
+            status = run_alone_or_propose(store, asked, &change);
         stele__state_change_dispose(&change);
         stele__store_leave(store);
     }
@@ -106,6 +142,18 @@ stele_status stele_transaction_state_delete(stele_transaction *transaction,
 {
     return change_within(transaction, &(state_asked){ .what = remove, .deletion = true },
                          written_out);
+}
+
+stele_status stele__own_put(stele_store *store, const stele_put *put, stele_written *written_out)
+{
+    return change_alone(store, &(state_asked){ .put = put, .own = true }, written_out);
+}
+
+stele_status stele__own_delete(stele_store *store, const stele_remove *what,
+                               stele_written *written_out)
+{
+    return change_alone(store, &(state_asked){ .what = what, .deletion = true, .own = true },
+                        written_out);
 }
 
 stele_status stele__transaction_own_put(stele_transaction *transaction, const stele_put *put,

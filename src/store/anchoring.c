@@ -58,6 +58,11 @@ static stele_status find_event(stele__database *database, int64_t through, int64
     return status == STELE_DONE ? STELE_OK : status;
 }
 
+stele_status stele__anchoring_head(stele__database *database, stele__anchor_facts *facts)
+{
+    return find_event(database, INT64_MAX, &facts->head, &facts->head_checksum);
+}
+
 /* --- Before SQLite --- */
 
 /* An anchor that was left behind by another store: the first WAL of a new one is not to be measured
@@ -299,7 +304,8 @@ static stele_status note_missing(stele_store *store, stele__database *database, 
         return status;
     if (head == 0 && (!found || facts->head == 0))
         store->anchor_state = STELE_ANCHOR_GOOD;
-    else if (store->backup) /* which has none of its own, and is only read */
+    /* A backup has none of its own, and is only read; or a file is looked at alone. */
+    else if (store->backup || (!found && store->options.immutable))
         return STELE_OK;
     else if (found)
         stele__log(STELE_LOG_WARNING,

@@ -19,6 +19,13 @@ void stele__anchoring_forget(const char *path);
  * store->lost says so, and nothing may be written. */
 stele_status stele__anchoring_open(stele_store *store);
 
+/* The head of a log that nobody changes, all of it durable. OK, CORRUPT, IO. */
+stele_status stele__anchoring_head(stele__database *database, stele__anchor_facts *facts);
+/* A store was put into its place, whole in its file alone, durably, and nobody has opened it yet:
+ * give it an anchor. A failure costs the next open its certainty, and is logged. In anchor_place.c.
+ */
+void stele__anchoring_place(const char *path);
+
 /* Inside a write transaction that has just begun. */
 void stele__anchoring_begun(stele_store *store);
 /* Just before its COMMIT, and after one that succeeded. */

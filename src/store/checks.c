@@ -6,6 +6,7 @@
 #include "base/checksum.h"
 #include "sqlite/statement.h"
 #include "store/check.h"
+#include "store/lane.h"
 #include "store/schema.h"
 #include "store/stamp.h"
 
@@ -215,6 +216,60 @@ static stele_status check_anchor(stele_store *store, stele__findings *findings)
     return STELE_OK;
 }
 
+static stele_status visit_writer(stele__connection *connection, stele__statement *statement,
+                                 stele__walk *walk)
+{
+    (void)connection;
+    size_t size = 0;
+    const void *writer = stele__column_bytes(statement, 1, &size);
+    int64_t applied = stele__column_number(statement, 3);
+    walk->first = stele__column_number(statement, 0);
+    walk->findings->count++;
+    if (size == STELE__LANE_ID_SIZE && applied <= stele__column_number(statement, 5)
+        && stele__lane_writer_checksum(writer, size, stele__column_number(statement, 2), applied)
+               == stele__column_number(statement, 4))
+        return STELE_OK;
+    stele__fail(STELE_CORRUPT, "row %" PRId64 " of frame_writers is damaged", walk->first);
+    stele__findings_add_error(walk->findings);
+    return STELE_OK;
+}
+
+/* The lane, if any; no writer can have a frame beyond what was applied. */
+static stele_status check_frames(stele_store *store, stele__findings *findings)
+{
+    stele__connection *connection = NULL;
+    stele__lane lane;
+    int64_t head = 0;
+    stele_status status = stele__read_begin_to_check(store, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = stele__lane_load(connection, &lane);
+    if (status == STELE_OK)
+        status = stele__database_number(connection->database,
+                                        "SELECT coalesce(max(position), 0) FROM events", &head);
+    stele__read_end(store, connection);
+    findings->count += lane.found || status == STELE_CORRUPT;
+    if (status == STELE_OK && lane.head > head)
+        status = stele__fail(STELE_CORRUPT,
+                             "the row of frame_lane knows of position %" PRId64
+                             ", and the log ends at %" PRId64,
+                             lane.head, head);
+    if (status == STELE_CORRUPT) {
+        stele__findings_add_error(findings);
+        status = STELE_OK;
+    }
+    stele__walk walk = { .findings = findings };
+    if (status == STELE_OK)
+        status = stele__walk_rows(
+            store,
+            "SELECT row, writer, last, applied, checksum,"
+            " coalesce((SELECT applied FROM frame_lane), 0) FROM (SELECT"
+            " row_number() OVER (ORDER BY writer) AS row, writer, last, applied, checksum"
+            " FROM frame_writers) WHERE row > ?1 AND ?2 = 0 ORDER BY row LIMIT ?3",
+            visit_writer, &walk);
+    return status;
+}
+
 const stele__check *stele__store_checks(size_t *count_out)
 {
     static const stele__check checks[] = {
@@ -223,6 +278,7 @@ const stele__check *stele__store_checks(size_t *count_out)
         { "meta", check_meta, NULL },
         { "backup", check_backup, NULL },
         { "epochs", check_epochs, NULL },
+        { "frames", check_frames, NULL },
         { "anchor", check_anchor, NULL },
     };
     *count_out = sizeof(checks) / sizeof(checks[0]);

@@ -148,6 +148,7 @@ typedef struct store_copy {
     stele__page_copy pages;
     stele__database *target;
     stele__copy_facts *facts;
+    const stele__copy_hook *hook; /* not called yet; NULL: none */
     int64_t page_size;
     uint32_t step;       /* pages */
     int64_t told;        /* of the pages, since it last began; -1: it begins */
@@ -287,15 +288,62 @@ static bool is_overtaken(const store_copy *copy)
                   > (uint64_t)copy->first_total * GROWTH_MAX + (uint64_t)4 * copy->step;
 }
 
-static stele_status copy_in_turns(store_copy *copy)
+static stele_status call_hook(store_copy *copy)
+{
+    const stele__copy_hook *hook = copy->hook;
+    copy->hook = NULL;
+    return hook == NULL ? STELE_OK : hook->nearly_done(hook->context);
+}
+
+/* Whether the next step may be the last. Once all is copied, nothing comes along any more. */
+static bool is_nearly_done(const store_copy *copy)
+{
+    return copy->pages.handle != NULL && copy->pages.total - copy->pages.done <= copy->step;
+}
+
+/* A store that one step could hold is copied in the first. */
+static stele_status ask_at_first(store_copy *copy)
+{
+    stele__connection *connection = NULL;
+    int64_t pages = 0;
+    if (copy->hook == NULL)
+        return STELE_OK;
+    stele_status status = stele__read_begin(copy->store, copy->work->options.wait, &connection);
+    if (status != STELE_OK)
+        return status;
+    status = stele__database_number(connection->database, "PRAGMA page_count", &pages);
+    stele__read_end(copy->store, connection);
+    if (status == STELE_OK && pages <= (int64_t)copy->work->options.step_count_max)
+        status = call_hook(copy);
+    return status;
+}
+
+/* A step, and the user is told. DONE when all is copied. */
+static stele_status take_step(store_copy *copy, bool to_the_end)
 {
     stele_status status = STELE_OK;
+    if (to_the_end || is_nearly_done(copy))
+        status = call_hook(copy);
+    if (status == STELE_OK)
+        status = step_in_turn(copy, to_the_end);
+    stele_status told = status < 0 ? status : tell_pages(copy);
+    if (told != STELE_OK)
+        return told;
+    if (status != STELE_DONE || copy->hook == NULL)
+        return status;
+    /* It has shrunk, and was done before anybody was asked: once more. */
+    end_in_turn(copy);
+    copy->facts->restarts++;
+    copy->told = -1;
+    return call_hook(copy);
+}
+
+static stele_status copy_in_turns(store_copy *copy)
+{
+    stele_status status = ask_at_first(copy);
     while (status == STELE_OK && (copy->store->memory || !is_overtaken(copy))) {
         /* In memory there is no snapshot; but nobody else commits, either. */
-        status = step_in_turn(copy, is_overtaken(copy));
-        stele_status told = status < 0 ? status : tell_pages(copy);
-        if (told != STELE_OK)
-            status = told;
+        status = take_step(copy, is_overtaken(copy));
     }
     end_in_turn(copy);
     return status;
@@ -331,14 +379,16 @@ static stele_status copy_snapshot(store_copy *copy)
     return status;
 }
 
-stele_status stele__copy_run(stele_store *store, stele__work *work, stele__database *target,
-                             stele__copy_facts *facts_out)
+stele_status stele__copy_run_with(stele_store *store, stele__work *work, stele__database *target,
+                                  const stele__copy_hook *hook, stele__copy_facts *facts_out)
 {
     *facts_out = (stele__copy_facts){ 0 };
     store_copy copy = {
-        .store = store, .work = work, .target = target, .facts = facts_out, .told = -1
+        .store = store, .work = work, .target = target, .facts = facts_out, .hook = hook, .told = -1
     };
     stele_status status = store->options.read_only ? STELE_OK : copy_in_turns(&copy);
+    if (status == STELE_OK)
+        status = call_hook(&copy);
     if (status == STELE_OK)
         status = copy_snapshot(&copy);
     if (status != STELE_DONE)
@@ -347,4 +397,10 @@ stele_status stele__copy_run(stele_store *store, stele__work *work, stele__datab
     if (!stele__database_has_name(target))
         return stele__fail(STELE_BUSY, "another copy took the place of this one");
     return STELE_OK;
+}
+
+stele_status stele__copy_run(stele_store *store, stele__work *work, stele__database *target,
+                             stele__copy_facts *facts_out)
+{
+    return stele__copy_run_with(store, work, target, NULL, facts_out);
 }

@@ -30,6 +30,17 @@ stele_status stele__copy_open(const char *path, stele__database **target_out);
 stele_status stele__copy_run(stele_store *store, stele__work *work, stele__database *target,
                              stele__copy_facts *facts_out);
 
+/* Who is to be asked before the last of it: called once, with no lock held, when little is left or
+ * what is there is about to be copied in one go. What it commits to the store comes along. */
+typedef struct stele__copy_hook {
+    stele_status (*nearly_done)(void *context);
+    void *context;
+} stele__copy_hook;
+
+/* stele__copy_run() with a hook. */
+stele_status stele__copy_run_with(stele_store *store, stele__work *work, stele__database *target,
+                                  const stele__copy_hook *hook, stele__copy_facts *facts_out);
+
 /* Change what was copied, in one transaction: begin, and end, after which the file alone is whole
  * and durable. On failure it is to be discarded. */
 stele_status stele__copy_change(stele__database *target);

@@ -117,7 +117,9 @@ static void refuse_request(const stele_store *store, stele__request *request, st
 static void apply_request(stele__request *request, stele__connection *connection)
 {
     request->changed = false;
+    request->store->past_sequencer = request->before_switch;
     set_verdict(request, request->apply(request, connection, &request->changed));
+    request->store->past_sequencer = false;
 }
 
 /* Whether the transaction can't be committed any more. */
@@ -350,6 +352,23 @@ static void deliver_verdicts(stele_store *store, struct stele__teller *teller)
     pthread_mutex_unlock(&store->mutex);
     innermost_teller = teller->outer;
     stele__restore_error(error);
+}
+
+void stele__group_settle(stele_store *store, stele__request *request, stele_status status)
+{
+    struct stele__teller here = { .store = store };
+    struct stele__teller *teller = find_teller(store);
+    request_list group = { 0 };
+    if (teller == NULL)
+        teller = &here;
+    set_verdict(request, status);
+    add_to_list(&group, request);
+    pthread_mutex_lock(&store->mutex);
+    request->serial = ++store->requests->serial;
+    pthread_mutex_unlock(&store->mutex);
+    finish_group(store, &group, false, teller);
+    if (teller == &here)
+        deliver_verdicts(store, &here);
 }
 
 /* The file can't be written to: that is the verdict of the own request, or of all submissions. */

@@ -25,6 +25,10 @@ typedef struct stele__request {
     stele_store *store;
     size_t size;     /* bytes, for the bounds */
     bool repeatable; /* doing it again is harmless: it has a key */
+    /* It writes what a sequencer would put in order: when one is there by now, it isn't queued
+     * (`switched`), and is to be proposed instead. */
+    bool direct;
+    bool switched;
 
     stele_status status; /* once done */
     char error[STELE__ERROR_SIZE];
@@ -32,8 +36,9 @@ typedef struct stele__request {
     /* Of the group. */
     bool queued;
     bool done;
-    bool changed; /* in the group's transaction */
-    bool unknown; /* a commit that it was in failed so */
+    bool changed;       /* in the group's transaction */
+    bool unknown;       /* a commit that it was in failed so */
+    bool before_switch; /* it was queued before there was a sequencer */
     uint64_t serial;
     stele__waiter *waiter;
     struct stele__request *next;
@@ -75,6 +80,10 @@ stele_status stele__group_run(stele_store *store, stele__request *request, const
 /* Queue it, when there is room: `deliver` will be called. */
 stele_status stele__group_submit(stele_store *store, stele__request *request,
                                  const stele_wait *wait);
+
+/* A submission got its verdict without the queue, on this thread, with the text of its last
+ * failure: it is settled and told as if it had been queued. */
+void stele__group_settle(stele_store *store, stele__request *request, stele_status status);
 
 /* Until a submitted request is done, leading when nobody does. OK, TIMED_OUT, CANCELLED. The
  * request must live meanwhile. */

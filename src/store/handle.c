@@ -9,6 +9,7 @@
 #include "sqlite/authorizer.h"
 #include "store/anchoring.h"
 #include "store/group.h"
+#include "store/sequencer.h"
 #include "store/store.h"
 
 /* How long closing waits for another process's writer: who has the lock transfers at its end. */
@@ -22,6 +23,8 @@ uintptr_t stele__thread_id(void)
 
 int64_t stele__store_now(const stele_store *store)
 {
+    if (stele__is_framing(store))
+        return store->framing_time;
     if (store->options.clock == NULL)
         return stele__clock_now();
     const char *outer = stele__callback_begin("the clock");

@@ -190,27 +190,50 @@ static stele_status warn_of_silenced(const stele_store *store, stele__database *
     return status;
 }
 
+/* In one snapshot: another process may be making the file into a store just now. */
+static stele_status look_at_kind(stele__database *database, stele__file_kind *kind_out)
+{
+    stele_status status = stele__database_begin_read(database);
+    if (status == STELE_OK)
+        status = stele__schema_recognize(database, kind_out);
+    stele__database_rollback(database);
+    return status;
+}
+
+/* An anchor is never ahead of its file. So one that knows of events was read of an empty file, or
+ * the file was made and written to since we looked, which another look tells. */
+static stele_status judge_empty_file(const stele_store *store, stele__database *database,
+                                     stele__file_kind *kind)
+{
+    char error[STELE__ERROR_SIZE];
+    stele_status status = stele__anchoring_judge_empty(store->path);
+    if (status != STELE_CORRUPT)
+        return status;
+    stele__keep_error(error);
+    status = look_at_kind(database, kind);
+    if (status != STELE_OK || *kind != STELE__FILE_EMPTY)
+        return status;
+    stele__restore_error(error);
+    return STELE_CORRUPT;
+}
+
 stele_status stele__store_settle_file(stele_store *store, stele__database *database,
                                       const stele__database_options *settings)
 {
     stele__file_kind kind = STELE__FILE_EMPTY;
-    /* In one snapshot: another process may be making the file into a store just now. */
-    stele_status status = stele__database_begin_read(database);
-    if (status == STELE_OK)
-        status = stele__schema_recognize(database, &kind);
-    stele__database_rollback(database);
+    stele_status status = look_at_kind(database, &kind);
     if (status != STELE_OK)
         return status;
-    bool fresh = kind == STELE__FILE_EMPTY;
-    if (fresh && (store->options.read_only || store->options.no_migrate))
+    if (kind == STELE__FILE_EMPTY && (store->options.read_only || store->options.no_migrate))
         return stele__fail(STELE_UNSUPPORTED, "it is empty: it was not migrated to format %d",
                            STELE_FORMAT);
-
-    if (fresh && !store->memory && store->wrapped == NULL && !store->options.accept_loss) {
-        status = stele__anchoring_judge_empty(store->path);
+    if (kind == STELE__FILE_EMPTY && !store->memory && store->wrapped == NULL
+        && !store->options.accept_loss) {
+        status = judge_empty_file(store, database, &kind);
         if (status != STELE_OK)
             return status;
     }
+    bool fresh = kind == STELE__FILE_EMPTY;
 
     /* Nothing of an existing file is changed before it is known to be ours. */
     bool strict = store->options.strict_schema;

@@ -201,6 +201,24 @@ static const struct schema_object {
       "  checksum INTEGER NOT NULL,\n"
       "  PRIMARY KEY(stream, first_version)\n"
       ") STRICT, WITHOUT ROWID" },
+    /* Which log of frames the file follows, and how far. */
+    { "table", "frame_lane",
+      "CREATE TABLE frame_lane(\n"
+      "  id INTEGER PRIMARY KEY CHECK(id = 1),\n"
+      "  lane BLOB NOT NULL,\n"
+      "  shard BLOB NOT NULL,\n"
+      "  applied INTEGER NOT NULL,\n"
+      "  head INTEGER NOT NULL,\n"
+      "  chains BLOB NOT NULL,\n"
+      "  checksum INTEGER NOT NULL\n"
+      ") STRICT" },
+    { "table", "frame_writers",
+      "CREATE TABLE frame_writers(\n"
+      "  writer BLOB PRIMARY KEY NOT NULL,\n"
+      "  last INTEGER NOT NULL,\n"
+      "  applied INTEGER NOT NULL,\n"
+      "  checksum INTEGER NOT NULL\n"
+      ") STRICT, WITHOUT ROWID" },
     /* Streams that are being moved, brought back or erased: what an open goes on with. */
     { "table", "unfinished",
       "CREATE TABLE unfinished(\n"

@@ -162,6 +162,13 @@ struct stele_store {
     _Atomic(stele__watcher *) watcher; /* set once, with the mutex held; NULL: nobody */
     _Atomic(int64_t) committed_head;   /* of our own commits; 0: there was none with events */
 
+    /* sequencer.c. Set with the turn and the mutex held. */
+    _Atomic(struct stele__sequencer *) sequencer;
+    size_t sequencer_calls;        /* inside it */
+    size_t sequencer_before_calls; /* inside the one before */
+    bool sequencer_switching;
+    atomic_uintptr_t framing_thread; /* which applies a frame; 0 for none */
+
     /* Owned by who has the writer's turn. */
     stele__connection writer;
     atomic_bool writer_broken;   /* a commit's outcome is unknown: reopen and settle first */
@@ -171,14 +178,22 @@ struct stele_store {
     bool inline_known; /* that much was looked up at `inline_revision` of the writer: */
     bool inline_there; /* some projection is to be kept with every append */
     uint64_t inline_revision;
-    bool untold;  /* something was committed, and nobody was woken yet */
-    bool durably; /* synchronous is FULL until the turn is passed on */
+    bool untold;          /* something was committed, and nobody was woken yet */
+    bool durably;         /* synchronous is FULL until the turn is passed on */
+    bool past_sequencer;  /* what is applied was queued before there was one */
+    int64_t framing_time; /* for its thread alone */
+    /* fence.c. As of `fence_revision` of the writer. */
+    bool past_fence; /* until the turn is passed on */
+    bool fence_known;
+    atomic_bool fenced; /* read anywhere: what the last look found */
+    uint64_t fence_revision;
     stele__database *transferrer;
     uint32_t transfer_at_pages;
     stele__anchor *anchor; /* NULL: none is kept */
     stele__anchor_sample anchor_sample;
     int64_t anchored_at_us;
-    bool no_drain; /* for the control of a test */
+    bool no_drain; /* for the controls of tests */
+    bool no_fence;
 };
 
 struct stele_transaction {
@@ -235,6 +250,9 @@ stele_status stele__write_begin_yielding(stele_store *store, const stele_wait *w
 /* stele__write_begin() for a commit that must be durable whatever the store's durability. */
 stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wait,
                                         stele__connection **connection_out);
+/* Likewise, and not stopped by a fence: for who puts it up, or takes it down. */
+stele_status stele__write_begin_past_fence(stele_store *store, const stele_wait *wait,
+                                           stele__connection **connection_out);
 /* Everything or nothing; see stele__database_commit(). */
 stele_status stele__write_commit(stele_store *store);
 /* Roll back what was not committed, pass the turn on, move the WAL when it is long. */
@@ -352,6 +370,15 @@ stele_status stele__store_settle_file(stele_store *store, stele__database *datab
                                       const stele__database_options *settings);
 /* `database` becomes the store's own: the writer, or the first reader. */
 stele_status stele__store_adopt(stele_store *store, stele__database *database);
+/*
+ * build.c. Make a new store of the file at `path` (absolute), which must be free: with our tables,
+ * and what `fill` writes in a transaction. Closed again, the file alone is whole, and its content
+ * durable, but not its name. On a failure what was begun is left there, with what SQLite has
+ * beside it.
+ */
+stele_status stele__store_build(const char *path,
+                                stele_status (*fill)(void *context, stele__database *database),
+                                void *context);
 /* What an open store has beside its connection. */
 stele_status stele__store_surround(stele_store *store);
 

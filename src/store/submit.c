@@ -51,6 +51,14 @@ static stele_status queue_with_request(stele_store *store, stele__request *reque
     return status;
 }
 
+/* With the mutex held. */
+static bool is_switched(const stele_store *store, stele__request *request)
+{
+    request->switched =
+        request->direct && atomic_load_explicit(&store->sequencer, memory_order_relaxed) != NULL;
+    return request->switched;
+}
+
 stele_status stele__group_run(stele_store *store, stele__request *request, const stele_wait *wait)
 {
     stele__requests *requests = store->requests;
@@ -68,6 +76,8 @@ stele_status stele__group_run(stele_store *store, stele__request *request, const
     pthread_mutex_lock(&store->mutex);
     if (store->closing) {
         status = stele__fail(STELE_CLOSED, "the store was closed");
+    } else if (is_switched(store, request)) {
+        status = STELE_UNSUPPORTED;
     } else if (!store->writer_taken) {
         store->writer_taken = true;
         store->writer_yields = false;
@@ -167,6 +177,8 @@ stele_status stele__group_submit(stele_store *store, stele__request *request,
     status = make_room(store, request, &patience);
     if (status == STELE_OK && store->closing)
         status = stele__fail(STELE_CLOSED, "the store was closed");
+    if (status == STELE_OK && is_switched(store, request))
+        status = STELE_UNSUPPORTED;
     if (status == STELE_OK) {
         stele__group_enqueue(requests, request);
         pthread_cond_signal(&requests->work);

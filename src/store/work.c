@@ -37,8 +37,10 @@ void stele__work_part(stele__work *work, const char *doing, uint64_t total)
 
 static stele_status tell_progress(stele__work *work)
 {
-    if (atomic_load(&work->store->closing))
+    if (work->store != NULL && atomic_load(&work->store->closing))
         return stele__fail(STELE_CLOSED, "the store was closed");
+    if (work->closing != NULL && atomic_load(work->closing))
+        return stele__fail(STELE_CLOSED, "the shards were closed");
     if (work->other != NULL && atomic_load(&work->other->closing))
         return stele__fail(STELE_CLOSED, "the archive was closed");
     if (work->options.progress == NULL)

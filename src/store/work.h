@@ -8,9 +8,10 @@
 
 /* Work in progress. */
 typedef struct stele__work {
-    stele_work options; /* full size, whatever the caller's was */
-    stele_store *store;
-    stele_store *other; /* that the part at work needs, too; NULL: none */
+    stele_work options;         /* full size, whatever the caller's was */
+    stele_store *store;         /* NULL: `closing` says when to end */
+    const atomic_bool *closing; /* of what isn't a store */
+    stele_store *other;         /* that the part at work needs, too; NULL: none */
     stele_progress progress;
     int64_t began_us;
 } stele__work;

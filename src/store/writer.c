@@ -2,6 +2,7 @@
 
 #include "base/failure.h"
 #include "store/anchoring.h"
+#include "store/fence.h"
 #include "store/schema.h"
 #include "store/store.h"
 
@@ -131,6 +132,8 @@ stele_status stele__write_begin_held(stele_store *store, stele__patience *patien
     store->writer.changed = false;
     store->writer.appended_to = 0;
     status = stele__commits_notice(store);
+    if (status == STELE_OK)
+        status = stele__fence_check(store);
     if (status != STELE_OK) {
         stele__write_end_held(store);
         return status;
@@ -200,14 +203,15 @@ stele_status stele__write_begin_yielding(stele_store *store, const stele_wait *w
     return begin_in_turn(store, wait, true, connection_out);
 }
 
-stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wait,
-                                        stele__connection **connection_out)
+static stele_status begin_durably(stele_store *store, const stele_wait *wait, bool past_fence,
+                                  stele__connection **connection_out)
 {
     *connection_out = NULL;
     stele__patience patience;
     stele_status status = take_writer(store, wait, false, &patience);
     if (status != STELE_OK)
         return status;
+    store->past_fence = past_fence;
     if (store->options.durability == STELE_DURABILITY_RELAXED) {
         /* First what sets `synchronous` by itself. */
         status = stele__write_mend(store, &patience);
@@ -221,9 +225,22 @@ stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wa
         status = stele__write_begin_held(store, &patience, connection_out);
     if (status != STELE_OK) {
         end_durably(store);
+        store->past_fence = false;
         stele__turn_pass(store);
     }
     return status;
+}
+
+stele_status stele__write_begin_durably(stele_store *store, const stele_wait *wait,
+                                        stele__connection **connection_out)
+{
+    return begin_durably(store, wait, false, connection_out);
+}
+
+stele_status stele__write_begin_past_fence(stele_store *store, const stele_wait *wait,
+                                           stele__connection **connection_out)
+{
+    return begin_durably(store, wait, true, connection_out);
 }
 
 stele_status stele__write_commit(stele_store *store)
@@ -282,6 +299,7 @@ void stele__write_end(stele_store *store)
 {
     stele__write_end_held(store);
     end_durably(store);
+    store->past_fence = false;
     stele__turn_pass(store);
     stele__transfer_if_wanted(store, NULL);
 }

@@ -17,7 +17,7 @@ bool stele__is_fault_of_event(stele_status status)
 {
     return status < 0 && !stele__is_passing(status) && status != STELE_CANCELLED
            && status != STELE_READ_ONLY && status != STELE_FENCED && status != STELE_EPOCH
-           && status != STELE_CLOSED;
+           && status != STELE_MOVED && status != STELE_CLOSED;
 }
 
 static int64_t backoff_us(const stele_subscription *subscription, int64_t tries)

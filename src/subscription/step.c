@@ -244,6 +244,10 @@ static stele_status wait_for_news(stele_subscription *subscription, const step_r
     stele__waking waking = { .after = round->after > head ? round->after : head,
                              .interrupt = &subscription->stopped };
     int64_t until_us = round->until_us;
+    /* With a name its row is looked at now and then; without one, whether the store has moved. */
+    int64_t look_us = stele__clock_monotonic_us() + STELE__SEAT_LOOK_US;
+    if (subscription->name == NULL && look_us < until_us)
+        until_us = look_us;
     bool unseen =
         subscription->group != NULL && stele__group_is_unseen(subscription, round->changes);
     for (size_t i = 0; i < subscription->seat_count && subscription->name != NULL; i++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/platform.h"
+#include "store/fence.h"
 #include "subscription/own.h"
 
 /* --- Waiting --- */
@@ -85,6 +86,10 @@ static stele_status find_slowest(stele_store *store, const char *const *names, s
             status = look_at_name(connection, names[i], wanted, &position);
             if (status == STELE_OK && position < slowest->position)
                 *slowest = (wait_slowest){ names[i], position };
+        }
+        if (status == STELE_OK && slowest->position < wanted) { /* nobody gets any further here */
+            status = stele__fence_tell(connection->database);
+            status = status == STELE_FENCED ? STELE_OK : status;
         }
         stele__read_end(store, connection);
     }

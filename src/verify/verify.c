@@ -231,6 +231,8 @@ stele_status stele_store_digest(stele_store *store, char digest_out[17])
     status = stele__read_begin_to_check(store, &connection);
     if (status == STELE_OK) {
         status = stele__eventstore_digest(connection->database, &hash);
+        if (status == STELE_OK)
+            status = stele__state_digest(connection->database, &hash);
         stele__read_end(store, connection);
     }
     if (status == STELE_OK)
