@@ -40,5 +40,10 @@
 #include <stele/projection.h>
 #include <stele/copy.h>
 #include <stele/verify.h>
+#include <stele/shards.h>
+#include <stele/shard_list.h>
+#include <stele/shard_feed.h>
+#include <stele/shard_keys.h>
+#include <stele/shard_work.h>
 
 #endif
