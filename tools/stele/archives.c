@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "options.h"
+#include "place.h"
 
 static exit_code open_as(const char *path, bool read_only, stele_store **archive_out)
 {

@@ -18,7 +18,12 @@
 /* clang-format on */
 
 const option_spec common_options[] = {
-    { .name = "store", .letter = 's', .value = "FILE", .what = "the store; else $STELE_STORE" },
+    { .name = "store",
+      .letter = 's',
+      .value = "FILE",
+      .what = "the store, or with --ns the root of shards; else $STELE_STORE" },
+    { .name = "org", .value = "ORG", .what = "whose shard; without it the empty organisation" },
+    { .name = "ns", .value = "NS", .what = "the shard of this namespace, under the root" },
     { .name = "output",
       .letter = 'o',
       .value = "FORMAT",
@@ -35,6 +40,7 @@ const command commands[] = {
     { .name = "init",
       .forms = { "" },
       .effect = IMPACT_WRITE,
+      .creates = true,
       .what = "create a store",
       .details = "The file is readable by its owner alone. It must not exist yet, or be empty.\n",
       .options = { { .name = "if-missing", .what = "leave a store that exists as it is" } },
@@ -55,6 +61,7 @@ const command commands[] = {
       .operand_min = 2,
       .operand_max = 3,
       .effect = IMPACT_WRITE,
+      .creates = true,
       .what = "append an event to a stream",
       .details = "DATA is the payload; `-` reads it from standard input, where the newline at the\n"
                  "end of a JSON text is dropped. Without DATA the payload is empty. DATA that\n"
@@ -172,6 +179,7 @@ const command commands[] = {
       .forms = { "[FILE|-]" },
       .operand_max = 1,
       .effect = IMPACT_WRITE,
+      .creates = true,
       .what = "append the lines of a JSONL file",
       .details =
           "Each line is an object with the fields stream, type, and maybe time, data (or\n"

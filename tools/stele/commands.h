@@ -45,13 +45,15 @@ typedef struct command {
     size_t operand_min;
     size_t operand_max;
     impact effect;
+    bool creates;        /**< Of a shard that is missing: makes it. */
     const char *beyond;  /**< What else it may write, after its effect; NULL: nothing. */
     const char *what;    /**< One line, after the name. */
     const char *details; /**< For its own help; lines end with a newline. */
     option_spec options[COMMAND_OPTIONS_MAX];
     const char *examples[COMMAND_EXAMPLES_MAX];
     exit_code (*run)(tool *of);
-    const struct command *words; /**< Of a group, its verbs; then it only has a name and `what`. */
+    const struct command
+        *words; /**< Of a group, its verbs; then it only has a name, `what` and `details`. */
 } command;
 
 /** All verbs, in the order of help. The last of a table has no name; its `words` are the table that
@@ -65,6 +67,7 @@ const command *next_command(const command *verb);
 /** Those of the groups, each with its verbs. */
 extern const command checkpoint_words[];
 extern const command park_words[];
+extern const command shards_words[];
 extern const command snapshot_words[];
 extern const command state_words[];
 
@@ -109,6 +112,21 @@ exit_code run_scrub(tool *of);
 exit_code run_verify(tool *of);
 exit_code run_backup(tool *of);
 exit_code run_recover(tool *of);
+exit_code run_shards_list(tool *of);
+exit_code run_shards_path(tool *of);
+exit_code run_shards_stats(tool *of);
+exit_code run_shards_verify(tool *of);
+exit_code run_shards_backup(tool *of);
+exit_code run_shards_recover(tool *of);
+exit_code run_shards_move(tool *of);
+exit_code run_shards_rename(tool *of);
+exit_code run_shards_cancel(tool *of);
+exit_code run_shards_resume(tool *of);
+exit_code run_shards_forget(tool *of);
+exit_code run_shards_drop(tool *of);
+exit_code run_shards_undrop(tool *of);
+exit_code run_shards_trash(tool *of);
+exit_code run_shards_maintain(tool *of);
 exit_code run_doctor(tool *of);
 exit_code run_lint(tool *of);
 exit_code run_schema(tool *of);

@@ -120,6 +120,13 @@ const command upkeep_commands[] = {
                     "stele recover backup.stele try.stele && stele -s try.stele verify",
                     "stele recover --damaged backup.stele rest.stele" },
       .run = run_recover },
+    { .name = "shards",
+      .what = "list, verify, back up, move or drop the shards under a root",
+      .details =
+          "-s or $STELE_STORE names the root, a folder. --org and --ns name a shard; without\n"
+          "--org it is of the organisation with the empty name. With any other verb, too:\n"
+          "stele -s ROOT --org ORG --ns NS VERB ... works on that shard as on a file.\n",
+      .words = shards_words },
     { .name = "doctor",
       .forms = { "" },
       .effect = IMPACT_LOOK,

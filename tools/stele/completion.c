@@ -36,7 +36,8 @@ static void add_operand_words(buffer *to, const command *verb)
 
 static bool takes_file(const option_spec *spec)
 {
-    return spec->value != NULL && strcmp(spec->value, "FILE") == 0;
+    return spec->value != NULL
+           && (strcmp(spec->value, "FILE") == 0 || strcmp(spec->value, "ROOT") == 0);
 }
 
 /* --- bash --- */
@@ -104,6 +105,16 @@ static void print_bash_group(const command *verb)
         printf("            %s) ;;\n", verb->name);
 }
 
+/* What is followed by a word that is no verb. */
+static void print_bash_valued(const option_spec *spec)
+{
+    if (spec->value == NULL)
+        return;
+    printf("%s--%s", spec == common_options ? "" : " | ", spec->name);
+    if (spec->letter != '\0')
+        printf(" | -%c", spec->letter);
+}
+
 static void print_bash(void)
 {
     fputs("# bash completion for stele; from: stele completion bash\n"
@@ -112,7 +123,11 @@ static void print_bash(void)
           "    COMPREPLY=()\n"
           "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
           "        case ${COMP_WORDS[i]} in\n"
-          "        -s | -o | --store | --output) ((i++)) ;;\n"
+          "        ",
+          stdout);
+    for (const option_spec *spec = common_options; spec->name != NULL; spec++)
+        print_bash_valued(spec);
+    fputs(") ((i++)) ;;\n"
           "        -*) ;;\n"
           "        *)\n"
           "            verb=${verb:+$verb }${COMP_WORDS[i]}\n"

@@ -119,6 +119,7 @@ void print_verb_line(const char *name, const char *what)
 void print_help(void)
 {
     fputs("usage: stele [-s FILE] VERB ...\n"
+          "       stele [-s ROOT] [--org ORG] --ns NS VERB ...\n"
           "\n"
           "Event sourcing in one SQLite file: append events to streams, and read them back.\n"
           "\n"

@@ -17,6 +17,7 @@
 
 #include "help.h"
 #include "options.h"
+#include "place.h"
 #include "subverb.h"
 #include "tool.h"
 
@@ -81,11 +82,13 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     stele_log_set(hear_warning, NULL);
 
-    tool of = { 0 };
+    store_place place = { 0 };
+    tool of = { .place = &place };
     output_init(&of.out);
     exit_code code = run_command_line(&of, argc, argv);
     code = finish_output(code);
 
+    close_store(&of, NULL);
     output_dispose(&of.out);
     free(of.operands);
     free(of.given);

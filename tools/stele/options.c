@@ -206,6 +206,10 @@ static bool take_option(tool *of, const option_spec *spec, const char *value)
     }
     if (strcmp(spec->name, "store") == 0)
         of->store_path = value;
+    else if (strcmp(spec->name, "org") == 0)
+        of->organisation = value;
+    else if (strcmp(spec->name, "ns") == 0)
+        of->name_space = value;
     else if (strcmp(spec->name, "output") == 0 && value != NULL)
         set_format(of, value);
     else if (strcmp(spec->name, "immutable") == 0)
@@ -420,6 +424,36 @@ bool option_number(const tool *of, const char *name, int64_t least, int64_t most
         report_error("--%s takes a number from %lld to %lld, not %s", name, (long long)least,
                      (long long)most, text);
     hint_at_help(of);
+    return false;
+}
+
+/* Digits, and the letter of a unit. False when it isn't so, or too long ago to be counted. */
+static bool parse_age(const char *text, int64_t *age_us_out)
+{
+    static const char letters[] = "smhd";
+    static const int64_t seconds[] = { 1, 60, 3600, 86400 };
+    char *end;
+    errno = 0;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    long long number = strtoll(text, &end, 10);
+    const char *letter = *end == '\0' ? NULL : strchr(letters, *end);
+    if (errno != 0 || letter == NULL || end[1] != '\0' || number < 1)
+        return false;
+    int64_t unit_us = seconds[letter - letters] * 1000000;
+    if (number > INT64_MAX / unit_us)
+        return false;
+    *age_us_out = number * unit_us;
+    return true;
+}
+
+bool option_age(const tool *of, const char *name, int64_t *age_us_out)
+{
+    const char *text = option_text(of, name);
+    if (text == NULL || parse_age(text, age_us_out))
+        return true;
+    report_error("--%s %s is no length of time", name, text);
+    report_hint("such as 30d, 12h, 90m or 10s");
     return false;
 }
 

@@ -34,6 +34,14 @@ bool option_given(const tool *of, const char *name);
 bool option_number(const tool *of, const char *name, int64_t least, int64_t most,
                    int64_t *value_out);
 
+/**
+ * Read the length of time that option `name` was given, such as 30d, in microseconds; `*age_us_out`
+ * stays as it is when it wasn't.
+ *
+ * @return False when it is none, which has been reported.
+ */
+bool option_age(const tool *of, const char *name, int64_t *age_us_out);
+
 /** How often option `name` was given, and in `values_out`, which has room for all, its values. */
 size_t option_list(const tool *of, const char *name, const char **values_out);
 

@@ -1,11 +1,12 @@
-#include "longwork.h"
-#include "tool.h"
+#include "place.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "longwork.h"
 
 #define SHELL_WORD_COUNT    4
 #define SHELL_WORD_SIZE_MAX 1100 /* of a name of 255 bytes, were each a quote */
@@ -34,18 +35,6 @@ const char *shell_word(const char *word)
     quoted[size++] = '\'';
     quoted[size] = '\0';
     return quoted;
-}
-
-const char *store_path(const tool *of)
-{
-    const char *path = of->store_path;
-    if (path == NULL)
-        path = getenv("STELE_STORE");
-    if (path != NULL && path[0] != '\0')
-        return path;
-    report_error("no store named");
-    report_hint("-s FILE names it, or the environment variable STELE_STORE");
-    return NULL;
 }
 
 void report_unopened(const char *path, stele_status status)
@@ -108,26 +97,28 @@ exit_code open_store_as(const tool *of, bool look_only, uint32_t event_size_max,
                         stele_store **store_out)
 {
     *store_out = NULL;
-    const char *path = store_path(of);
-    if (path == NULL)
-        return EXIT_USAGE;
+    bool creates = !look_only && of->verb->creates && names_shard(of);
+    const char *path = NULL;
     if (of->immutable && !look_only) {
         report_error("--immutable is for looking only, and %s writes", of->verb->name);
         return EXIT_USAGE;
     }
+    exit_code code = find_store(of, creates, &path);
+    if (code != EXIT_OK)
+        return code;
 
     stele_options options = STELE_OPTIONS_INIT;
-    options.must_exist = true;
+    options.must_exist = !creates;
     options.read_only = look_only;
     options.immutable = of->immutable;
     options.no_resume = true;
     if (event_size_max > 0)
         options.event_size_max = event_size_max;
-    stele_status status = stele_store_open(path, &options, store_out);
+    stele_status status = open_found(of, &options, store_out);
     if (status == STELE_OK)
         return look_only ? EXIT_OK : finish_earlier_work(path, *store_out);
-    report_unopened(path, status);
-    if (status == STELE_NOT_FOUND)
+    report_unfound(of, status);
+    if (status == STELE_NOT_FOUND && !names_shard(of))
         report_hint("stele init -s %s", shell_word(path));
     else if (status == STELE_UNSUPPORTED && look_only && !of->immutable && is_in_fixed_folder(path))
         report_hint("its folder can't be written to: if nobody writes the store, add --immutable");

@@ -30,8 +30,11 @@ typedef struct given_option {
 
 struct tool {
     const command *verb;
-    const command *group;   /**< Of a verb of two words; else NULL. */
-    const char *store_path; /**< NULL when none was named. */
+    const command *group;      /**< Of a verb of two words; else NULL. */
+    const char *store_path;    /**< Of a store, or a root of shards; NULL when none was named. */
+    const char *organisation;  /**< --org; NULL when it wasn't given. */
+    const char *name_space;    /**< --ns; NULL when it wasn't given. */
+    struct store_place *place; /**< What place.c has found. Not NULL. */
     bool immutable;
     bool format_given;
     output out;
@@ -42,24 +45,6 @@ struct tool {
     size_t given_capacity;
     size_t operand_capacity;
 };
-
-/**
- * Open the store as the verb's impact asks: to look only, or to write. It must exist.
- *
- * @param event_size_max 0: the library's own limit.
- * @return EXIT_OK, or how the tool ends; what is wrong has been reported.
- */
-exit_code open_store(const tool *of, uint32_t event_size_max, stele_store **store_out);
-
-/** open_store() of a verb whose options say what it does: to look only, or to write. */
-exit_code open_store_as(const tool *of, bool look_only, uint32_t event_size_max,
-                        stele_store **store_out);
-
-/** Say why the store at `path` could not be opened. */
-void report_unopened(const char *path, stele_status status);
-
-/** The path of the store, or NULL: then it was reported that there is none. */
-const char *store_path(const tool *of);
 
 /** Write `word` so that a shell reads it as one word. Returned: a buffer that is overwritten by the
  * fourth call after this. */

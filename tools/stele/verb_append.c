@@ -6,6 +6,7 @@
 
 #include "operand.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 static const column fields[] = {
@@ -130,7 +131,7 @@ exit_code run_append(tool *of)
         code = EXIT_OTHER;
     if (code == EXIT_OK)
         code = append_event(of, store, &append);
-    stele_store_close(store);
+    close_store(of, store);
     buffer_dispose(&input);
     return code;
 }

@@ -7,6 +7,7 @@
 
 #include "longwork.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 static const column backup_fields[] = {
@@ -87,13 +88,18 @@ exit_code run_backup(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = back_up_store(of, store, &work);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
 exit_code run_recover(tool *of)
 {
     stele_work work;
+    if (of->organisation != NULL || names_shard(of)) {
+        report_error("recover makes a file; --org and --ns name a shard");
+        report_hint("stele shards recover BACKUP makes a shard");
+        return EXIT_USAGE;
+    }
     if (!take_work(of, &work))
         return EXIT_USAGE;
     stele_recover recover = STELE_RECOVER_INIT;

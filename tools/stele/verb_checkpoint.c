@@ -8,6 +8,7 @@
 
 #include "confirm.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 const command checkpoint_words[] = {
@@ -147,7 +148,7 @@ exit_code run_checkpoint_list(tool *of)
     if (status < 0)
         code = report_status(status);
     stele_checkpoints_close(checkpoints);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -183,7 +184,7 @@ exit_code run_checkpoint_get(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = print_one(of, store, of->operands[0]);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -255,7 +256,7 @@ exit_code run_checkpoint_set(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = set_checkpoint(of, store, &move);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -297,6 +298,6 @@ exit_code run_checkpoint_reset(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = reset_checkpoint(of, store);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "mapper.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 #define SHOWN_SIZE 200 /* Bytes of a wrong answer. */
@@ -234,7 +235,7 @@ exit_code run_copy(tool *of)
     if (code == EXIT_OK)
         code = copy_log(of, source, target, &copy, &how);
     stele_store_close(target);
-    stele_store_close(source);
+    close_store(of, source);
     close_attached(&archives);
     stele_exporter_close(how.exporter);
     if (how.positions != NULL)

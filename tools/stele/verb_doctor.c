@@ -10,6 +10,7 @@
 
 #include "doctor.h"
 #include "options.h"
+#include "place.h"
 
 #define PAGE_SIZE_USUAL 4096
 
@@ -337,8 +338,7 @@ typedef struct opening {
 } opening;
 
 /* With what is asked for. A network filesystem, and damage, are found; the rest ends the tool. */
-static exit_code open_to_diagnose(const tool *of, const char *path, stele_store **store_out,
-                                  opening *said)
+static exit_code open_to_diagnose(const tool *of, stele_store **store_out, opening *said)
 {
     stele_options options = STELE_OPTIONS_INIT;
     options.must_exist = true;
@@ -349,11 +349,11 @@ static exit_code open_to_diagnose(const tool *of, const char *path, stele_store 
         report_error("--immutable is for looking only, and this writes");
         return EXIT_USAGE;
     }
-    stele_status status = stele_store_open(path, &options, store_out);
+    stele_status status = open_found(of, &options, store_out);
     if (status == STELE_UNSUPPORTED) {
         snprintf(said->network, sizeof(said->network), "%s", stele_error_text());
         options.network_filesystem = true;
-        status = stele_store_open(path, &options, store_out);
+        status = open_found(of, &options, store_out);
     }
     if (status == STELE_OK)
         return EXIT_OK;
@@ -364,8 +364,7 @@ static exit_code open_to_diagnose(const tool *of, const char *path, stele_store 
     }
     if (options.read_only) /* it says why, and what to do */
         return open_store(of, 0, store_out);
-    report_unopened(path, status);
-    return exit_code_of(status);
+    return report_unfound(of, status);
 }
 
 static void look_at_opening(diagnosis *to, const opening *said)
@@ -389,10 +388,12 @@ static void look_at_opening(diagnosis *to, const opening *said)
 
 exit_code run_doctor(tool *of)
 {
-    diagnosis to = { .of = of, .path = store_path(of) };
+    diagnosis to = { .of = of };
     opening said = { "", "" };
     stele_store *store = NULL;
-    exit_code code = to.path == NULL ? EXIT_USAGE : open_to_diagnose(of, to.path, &store, &said);
+    exit_code code = find_store(of, false, &to.path);
+    if (code == EXIT_OK)
+        code = open_to_diagnose(of, &store, &said);
     if (code != EXIT_OK)
         return code;
     output_begin(&of->out, finding_columns, sizeof(finding_columns) / sizeof(finding_columns[0]));
@@ -403,7 +404,7 @@ exit_code run_doctor(tool *of)
     if (store != NULL)
         code = diagnose_store(&to, store);
     output_end(&of->out);
-    stele_store_close(store);
+    close_store(of, store);
     if (code != EXIT_OK || to.bad == 0)
         return code;
     report_error("%zu of these %s bad", to.bad, to.bad == 1 ? "is" : "are");

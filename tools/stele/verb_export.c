@@ -6,6 +6,7 @@
 
 #include "archives.h"
 #include "options.h"
+#include "place.h"
 #include "streams.h"
 #include "tool.h"
 
@@ -82,7 +83,7 @@ exit_code run_export(tool *of)
         code = check_stream(store, read.stream);
     if (code == EXIT_OK)
         code = export_events(of, store, &read);
-    stele_store_close(store);
+    close_store(of, store);
     close_attached(&archives);
     return code;
 }

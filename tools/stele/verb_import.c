@@ -10,6 +10,7 @@
 #include "input.h"
 #include "interrupt.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 #define MIB             UINT64_C(1048576)
@@ -123,7 +124,7 @@ exit_code run_import(tool *of)
         code = open_store(of, (uint32_t)event_size_max, &store);
     if (code == EXIT_OK)
         code = import_lines(of, store, &import, &from);
-    stele_store_close(store);
+    close_store(of, store);
     input_close(&from);
     return code;
 }

@@ -9,6 +9,7 @@
 #include "interrupt.h"
 #include "longwork.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 static const column change_fields[] = {
@@ -130,7 +131,7 @@ static exit_code begin_change(tool *of, change *what, const char *archive_option
     if (code == EXIT_OK)
         code = run_change(what);
     stele_store_close(what->archive);
-    stele_store_close(what->store);
+    close_store(of, what->store);
     return code;
 }
 

@@ -6,6 +6,7 @@
 #include <stele.h>
 
 #include "options.h"
+#include "place.h"
 #include "plugin.h"
 #include "tool.h"
 
@@ -91,6 +92,6 @@ exit_code run_lint(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = lint_store(of, store);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

@@ -5,6 +5,7 @@
 
 #include "confirm.h"
 #include "options.h"
+#include "place.h"
 #include "subs.h"
 #include "tool.h"
 
@@ -132,7 +133,7 @@ exit_code run_park_list(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = list_parked(of, store, of->operand_count > 0 ? of->operands[0] : NULL, limit);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -224,7 +225,7 @@ exit_code run_park_replay(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = ask_for_replay(of, store, &choice);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -279,6 +280,6 @@ exit_code run_park_drop(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = drop_parked(of, store, &choice);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

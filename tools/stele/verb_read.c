@@ -6,6 +6,7 @@
 
 #include "archives.h"
 #include "options.h"
+#include "place.h"
 #include "plugin.h"
 #include "records.h"
 #include "streams.h"
@@ -116,7 +117,7 @@ exit_code run_read(tool *of)
         code = check_stream(store, filtered.read.stream);
     if (code == EXIT_OK)
         code = print_records(of, store, &filtered);
-    stele_store_close(store);
+    close_store(of, store);
     close_attached(&archives);
     free(filtered.types);
     free(filtered.categories);

@@ -14,6 +14,7 @@
 #include "interrupt.h"
 #include "longwork.h"
 #include "options.h"
+#include "place.h"
 #include "replay.h"
 #include "streams.h"
 #include "tool.h"
@@ -200,6 +201,9 @@ static exit_code give_all(replay *to)
             return see_outcome(to, outcome);
         if (to->feed.receiver.child == 0)
             return EXIT_OK;
+        exit_code code = status == STELE_TIMED_OUT ? see_move(to->of) : EXIT_OK;
+        if (code != EXIT_OK)
+            return code;
     }
 }
 
@@ -306,6 +310,8 @@ static exit_code replay_by_batches(replay *to)
             code = do_batch(to, batch, &pause_ms);
         else
             code = status == STELE_TIMED_OUT ? stand_by(to) : report_pull(to, status);
+        if (code == EXIT_OK && status == STELE_TIMED_OUT)
+            code = see_move(to->of);
     }
     return code;
 }
@@ -369,7 +375,7 @@ exit_code run_replay(tool *of)
         code = attach_archives(of, to.store, &archives);
     if (code == EXIT_OK)
         code = replay_events(&to);
-    stele_store_close(to.store);
+    close_store(of, to.store);
     close_attached(&archives);
     free(to.types);
     return code;

@@ -10,6 +10,7 @@
 #include "confirm.h"
 #include "longwork.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 static const column retained_fields[] = {
@@ -17,36 +18,6 @@ static const column retained_fields[] = {
     { .name = "held_back" }, { .name = "slowest" },    { .name = "slowest_position" },
     { .name = "skipped" },   { .name = "file_bytes" }, { .name = "dry_run" },
 };
-
-/* Digits, and the letter of a unit. False when it isn't so, or too long ago to be counted. */
-static bool parse_age(const char *text, int64_t *age_us_out)
-{
-    static const char letters[] = "smhd";
-    static const int64_t seconds[] = { 1, 60, 3600, 86400 };
-    char *end;
-    errno = 0;
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    long long number = strtoll(text, &end, 10);
-    const char *letter = *end == '\0' ? NULL : strchr(letters, *end);
-    if (errno != 0 || letter == NULL || end[1] != '\0' || number < 1)
-        return false;
-    int64_t unit_us = seconds[letter - letters] * 1000000;
-    if (number > INT64_MAX / unit_us)
-        return false;
-    *age_us_out = number * unit_us;
-    return true;
-}
-
-static bool option_age(const tool *of, const char *name, int64_t *age_us_out)
-{
-    const char *text = option_text(of, name);
-    if (text == NULL || parse_age(text, age_us_out))
-        return true;
-    report_error("--%s %s is no length of time", name, text);
-    report_hint("such as 30d, 12h, 90m or 10s");
-    return false;
-}
 
 /* @return False when an option is wrong, which has been reported. */
 static bool read_retain_options(const tool *of, stele_retain *retain)
@@ -145,6 +116,6 @@ exit_code run_retain(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = retain_events(of, store, &retain);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

@@ -4,6 +4,7 @@
 #include "confirm.h"
 #include "interrupt.h"
 #include "longwork.h"
+#include "place.h"
 #include "tool.h"
 
 static const column scrub_fields[] = { { .name = "bytes_before" }, { .name = "bytes_after" } };
@@ -52,6 +53,6 @@ exit_code run_scrub(tool *of)
     code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = scrub_store(of, store);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

@@ -7,6 +7,7 @@
 #include "confirm.h"
 #include "longwork.h"
 #include "options.h"
+#include "place.h"
 #include "streams.h"
 #include "tool.h"
 
@@ -126,7 +127,7 @@ exit_code run_snapshot_list(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = list_snapshots(of, store, &read);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -224,6 +225,6 @@ exit_code run_snapshot_invalidate(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = invalidate_snapshots(of, store, &choice);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

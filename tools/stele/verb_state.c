@@ -9,6 +9,7 @@
 #include "confirm.h"
 #include "operand.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 /* What the library takes unless its options say otherwise. */
@@ -32,6 +33,7 @@ const command state_words[] = {
       .operand_min = 2,
       .operand_max = 3,
       .effect = IMPACT_WRITE,
+      .creates = true,
       .what = "write a state entry: create it, or replace it",
       .details = "DATA is as for append, but empty only with another codec than json. Attributes\n"
                  "are replaced together with the value. A write id that came before with the same\n"
@@ -240,7 +242,7 @@ exit_code run_state_get(tool *of)
     else
         print_entry(&of->out, entry, true);
     stele_entry_close(entry);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -377,7 +379,7 @@ exit_code run_state_put(tool *of)
         code = read_value(of, &put, &input);
     if (code == EXIT_OK)
         code = put_entry(of, store, &put);
-    stele_store_close(store);
+    close_store(of, store);
     buffer_dispose(&input);
     free_attributes(attributes, attribute_count);
     return code;
@@ -425,7 +427,7 @@ exit_code run_state_list(tool *of)
     if (status < 0)
         code = report_status(status);
     stele_entries_close(entries);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -490,6 +492,6 @@ exit_code run_state_delete(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = delete_entry(of, store, &what);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

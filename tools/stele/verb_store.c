@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 static const column info_fields[] = {
@@ -94,7 +95,7 @@ exit_code run_info(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = print_info(of, store);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -105,40 +106,36 @@ static exit_code init_existing(tool *of, const char *path)
     options.must_exist = true;
     options.read_only = true;
     stele_store *store = NULL;
-    stele_status status = stele_store_open(path, &options, &store);
-    if (status != STELE_OK) {
-        report_unopened(path, status);
-        return exit_code_of(status);
-    }
+    stele_status status = open_found(of, &options, &store);
+    if (status != STELE_OK)
+        return report_unfound(of, status);
 
     exit_code code = EXIT_USAGE;
     if (option_given(of, "if-missing")) {
         code = print_info(of, store);
     } else {
         report_error("%s exists already", path);
-        report_hint("it is a store: stele info -s %s; or say --if-missing", shell_word(path));
+        report_hint("it is a store: stele info %s; or say --if-missing", store_words(of));
     }
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
 exit_code run_init(tool *of)
 {
-    const char *path = store_path(of);
-    if (path == NULL)
-        return EXIT_USAGE;
+    const char *path = NULL;
+    exit_code code = find_store(of, true, &path);
+    if (code != EXIT_OK)
+        return code;
     struct stat found;
     bool is_empty_file = lstat(path, &found) == 0 && S_ISREG(found.st_mode) && found.st_size == 0;
     if (!is_empty_file && lstat(path, &found) == 0)
         return init_existing(of, path);
 
     stele_store *store = NULL;
-    stele_status status = stele_store_open(path, NULL, &store);
-    if (status != STELE_OK) {
-        report_unopened(path, status);
-        return exit_code_of(status);
-    }
-    exit_code code = print_info(of, store);
-    stele_store_close(store);
+    stele_options options = STELE_OPTIONS_INIT;
+    stele_status status = open_found(of, &options, &store);
+    code = status == STELE_OK ? print_info(of, store) : report_unfound(of, status);
+    close_store(of, store);
     return code;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "place.h"
 #include "streams.h"
 #include "tool.h"
 
@@ -174,7 +175,7 @@ exit_code run_streams(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = list_streams(of, store, limit);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -209,6 +210,6 @@ exit_code run_types(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = list_types(of, store);
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }

@@ -7,6 +7,7 @@
 #include "archives.h"
 #include "confirm.h"
 #include "options.h"
+#include "place.h"
 #include "plugin.h"
 #include "records.h"
 #include "subs.h"
@@ -150,7 +151,7 @@ exit_code run_subs(tool *of)
     exit_code code = open_store(of, 0, &store);
     if (code == EXIT_OK)
         code = list_subs(&of->out, store, NULL, option_given(of, "lanes"));
-    stele_store_close(store);
+    close_store(of, store);
     return code;
 }
 
@@ -271,7 +272,7 @@ exit_code run_sub(tool *of)
         code = clear_sub(of, store, name);
     if (code == EXIT_OK)
         code = describe_sub(of, store, name, next);
-    stele_store_close(store);
+    close_store(of, store);
     close_attached(&archives);
     return code;
 }

@@ -7,6 +7,7 @@
 #include "archives.h"
 #include "interrupt.h"
 #include "options.h"
+#include "place.h"
 #include "plugin.h"
 #include "records.h"
 #include "tool.h"
@@ -61,26 +62,30 @@ static stele_status print_new(stele_store *store, records *rows, int64_t *after)
 }
 
 /* Print what comes, until Ctrl-C, or until nobody reads the output. */
-static stele_status follow_listener(stele_store *store, stele_listener *listener, int descriptor,
-                                    records *rows, int64_t after)
+static exit_code follow_listener(const tool *of, stele_store *store, stele_listener *listener,
+                                 int descriptor, records *rows, int64_t after)
 {
+    exit_code code = EXIT_OK;
     stele_wait look = STELE_WAIT_INIT;
     look.timeout_ms = 0;
-    while (!was_interrupted() && !output_is_unread()) {
+    while (code == EXIT_OK && !was_interrupted() && !output_is_unread()) {
         int64_t head = 0;
         stele_status status = stele_listener_wait(listener, &look, &head);
         if (status >= 0 && head > after)
             status = print_new(store, rows, &after);
+        else if (status >= 0)
+            code = see_move(of);
         if (status < 0 && status != STELE_BUSY)
-            return status;
+            return report_status(status);
         struct pollfd watched[2] = { { .fd = STDOUT_FILENO },
                                      { .fd = descriptor, .events = POLLIN } };
-        poll(watched, 2, status == STELE_BUSY ? RETRY_MS : LOOK_MS);
+        if (code == EXIT_OK)
+            poll(watched, 2, status == STELE_BUSY ? RETRY_MS : LOOK_MS);
     }
-    return STELE_OK;
+    return code;
 }
 
-static exit_code follow(stele_store *store, records *rows, int64_t after)
+static exit_code follow(const tool *of, stele_store *store, records *rows, int64_t after)
 {
     stele_notifier *notifier = NULL;
     stele_listener *listener = NULL;
@@ -90,9 +95,9 @@ static exit_code follow(stele_store *store, records *rows, int64_t after)
         status = stele_listener_open(notifier, after, &listener);
     if (status == STELE_OK)
         status = stele_listener_descriptor(listener, &descriptor);
-    if (status == STELE_OK)
-        status = follow_listener(store, listener, descriptor, rows, after);
-    exit_code code = status == STELE_OK ? EXIT_OK : report_status(status);
+    exit_code code = status == STELE_OK
+                         ? follow_listener(of, store, listener, descriptor, rows, after)
+                         : report_status(status);
     stele_listener_close(listener);
     return code == EXIT_OK && was_interrupted() ? EXIT_INTERRUPTED : code;
 }
@@ -113,7 +118,7 @@ static exit_code print_tail(tool *of, stele_store *store, int64_t after, int64_t
     if (status != STELE_OK)
         code = report_status(status);
     else if (option_given(of, "follow"))
-        code = follow(store, &rows, after);
+        code = follow(of, store, &rows, after);
     records_end(&rows);
     return code;
 }
@@ -146,7 +151,7 @@ exit_code run_tail(tool *of)
         code = load_plugins(of, store);
     if (code == EXIT_OK)
         code = print_tail(of, store, after, last);
-    stele_store_close(store);
+    close_store(of, store);
     close_attached(&archives);
     return code;
 }

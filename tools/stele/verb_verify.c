@@ -10,6 +10,7 @@
 #include "confirm.h"
 #include "longwork.h"
 #include "options.h"
+#include "place.h"
 #include "tool.h"
 
 static const column check_columns[] = {
@@ -152,24 +153,21 @@ static exit_code verify_store(tool *of, stele_store *store, const stele_verify_o
 static exit_code open_to_repair(const tool *of, stele_store **store_out)
 {
     *store_out = NULL;
-    const char *path = store_path(of);
-    if (path == NULL)
-        return EXIT_USAGE;
+    const char *path = NULL;
+    exit_code code = find_store(of, false, &path);
+    if (code != EXIT_OK)
+        return code;
     if (of->immutable) {
         report_error("--immutable is for looking only, and --repair writes");
         return EXIT_USAGE;
     }
-    exit_code code =
-        confirm(of, "build damaged indexes of the store anew, and drop damaged snapshots?");
+    code = confirm(of, "build damaged indexes of the store anew, and drop damaged snapshots?");
     if (code != EXIT_OK)
         return code;
     stele_options options = STELE_OPTIONS_INIT;
     options.must_exist = true;
-    stele_status status = stele_store_open(path, &options, store_out);
-    if (status == STELE_OK)
-        return EXIT_OK;
-    report_unopened(path, status);
-    return exit_code_of(status);
+    stele_status status = open_found(of, &options, store_out);
+    return status == STELE_OK ? EXIT_OK : report_unfound(of, status);
 }
 
 exit_code run_verify(tool *of)
@@ -193,7 +191,7 @@ exit_code run_verify(tool *of)
         code = attach_archives(of, store, &archives);
     if (code == EXIT_OK)
         code = verify_store(of, store, &options);
-    stele_store_close(store);
+    close_store(of, store);
     close_attached(&archives);
     free(names);
     return code;
