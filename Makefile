@@ -195,6 +195,7 @@ $(O)/obj/src/%.o: private AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS) $(CODEC_CFLAGS)
 $(O)/obj/tools/%.o: private AREA_CPPFLAGS = $(CODEC_CFLAGS)
 $(O)/obj/examples/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS)
 $(O)/obj/docs/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
+$(O)/obj/bench/case_frames.o: private AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS)
 $(O)/obj/bench/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/tests/%.o: private AREA_CPPFLAGS = -Isrc -Itests $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(CODEC_CFLAGS) \
                                             $(XXHASH_CFLAGS)

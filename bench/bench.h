@@ -156,6 +156,8 @@ void bench_case_commands(const bench_settings *settings, const bench_workload *w
 void bench_case_state(const bench_settings *settings, const bench_workload *workload);
 void bench_case_notify(const bench_settings *settings, const bench_workload *workload);
 void bench_case_subscribe(const bench_settings *settings, const bench_workload *workload);
+void bench_case_shards(const bench_settings *settings, const bench_workload *workload);
+void bench_case_frames(const bench_settings *settings, const bench_workload *workload);
 void bench_case_upkeep(const bench_settings *settings, const bench_workload *workload);
 
 #endif

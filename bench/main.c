@@ -22,7 +22,8 @@ static const struct bench_case {
     { "codec", bench_case_codec },         { "upkeep", bench_case_upkeep },
     { "aggregate", bench_case_aggregate }, { "commands", bench_case_commands },
     { "state", bench_case_state },         { "notify", bench_case_notify },
-    { "subscribe", bench_case_subscribe },
+    { "subscribe", bench_case_subscribe }, { "shards", bench_case_shards },
+    { "frames", bench_case_frames },
 };
 
 #define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))

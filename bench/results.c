@@ -75,6 +75,11 @@ static const struct aim {
     { "allocations-append, the library's", NULL, 0.01, true },
     { "allocations-replay, the library's", NULL, 0.01, true },
     { "file-size, of the payload", NULL, 1.40, true },
+    { "shard-appends-relaxed, 1", "one store", 0.85, false },
+    { "shard-put-relaxed", "entry of a store", 0.85, false },
+    { "shard-put-relaxed, by its key", "entry of a store", 0.80, false },
+    { "shard-descriptors, written and read once", NULL, 12, true },
+    { "frame-append-relaxed-1", "plain", 0.40, false },
 };
 
 void bench_print_quietly(bool quiet)

@@ -1,5 +1,6 @@
 /* Failing, time, chance, and the folder of a run. */
-#include <dirent.h>
+#define _XOPEN_SOURCE 700 /* nftw */
+#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,16 +71,17 @@ uint32_t bench_random_below(bench_chance *chance, uint32_t bound)
     return (uint32_t)(((bench_random(chance) >> 32) * bound) >> 32);
 }
 
+static int remove_below(const char *path, const struct stat *facts, int kind, struct FTW *place)
+{
+    (void)facts;
+    (void)kind;
+    return place->level == 0 ? 0 : remove(path);
+}
+
 void bench_clear_folder(void)
 {
-    DIR *open_folder = folder[0] == '\0' ? NULL : opendir(folder);
-    if (open_folder == NULL)
-        return;
-    const struct dirent *entry;
-    while ((entry = readdir(open_folder)) != NULL)
-        if (entry->d_name[0] != '.')
-            unlink(bench_path(entry->d_name));
-    closedir(open_folder);
+    if (folder[0] != '\0')
+        nftw(folder, remove_below, 16, FTW_PHYS | FTW_DEPTH);
 }
 
 static void remove_folder(void)
