@@ -381,6 +381,14 @@ static inline size_t count_frames(memory_lane *lane)
     return count;
 }
 
+/* The log doesn't have the first ones any more. */
+static inline void cut_memory_log(memory_lane *lane, uint64_t up_to)
+{
+    pthread_mutex_lock(&lane->mutex);
+    lane->cut = up_to;
+    pthread_mutex_unlock(&lane->mutex);
+}
+
 /* The log loses its last frames. */
 static inline void lose_frames(memory_lane *lane, size_t count)
 {
@@ -414,21 +422,31 @@ static inline uint64_t settle_memory_lane(memory_lane *lane)
     }
 }
 
-static inline uint64_t injected_in_all(const memory_injected *injected)
+/* What went wrong so far: replicas that have threads of their own are at it still. */
+static inline memory_injected injected_so_far(memory_lane *lane)
 {
-    return injected->dropped + injected->doubled + injected->held + injected->again
-           + injected->missed + injected->late + injected->crashes + injected->outages;
+    pthread_mutex_lock(&lane->mutex);
+    memory_injected injected = lane->injected;
+    pthread_mutex_unlock(&lane->mutex);
+    return injected;
+}
+
+static inline uint64_t injected_in_all(memory_lane *lane)
+{
+    const memory_injected of = injected_so_far(lane);
+    return of.dropped + of.doubled + of.held + of.again + of.missed + of.late + of.crashes
+           + of.outages;
 }
 
 static inline void print_memory_lane(const char *what, memory_lane *lane)
 {
-    const memory_injected *of = &lane->injected;
+    const memory_injected of = injected_so_far(lane);
     printf("%s: %zu frames; %" PRIu64 " proposals: %" PRIu64 " dropped, %" PRIu64
            " doubled, %" PRIu64 " held back; readers: %" PRIu64 " got one again, %" PRIu64
            " missed one, %" PRIu64 " late, %" PRIu64 " lost their place; %" PRIu64
            " outages (%" PRIu64 " calls)\n",
-           what, lane->count, of->proposals, of->dropped, of->doubled, of->held, of->again,
-           of->missed, of->late, of->crashes, of->outages, of->refused);
+           what, count_frames(lane), of.proposals, of.dropped, of.doubled, of.held, of.again,
+           of.missed, of.late, of.crashes, of.outages, of.refused);
 }
 
 #endif

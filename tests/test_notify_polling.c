@@ -245,6 +245,7 @@ END_TEST
 START_TEST(closing_the_store_ends_the_thread)
 {
     stele_notifier *notifier = notifier_of(store);
+    stele_listener *listener = open_listener(notifier, 0);
     assert_status(stele_notifier_start(notifier), STELE_OK);
     waiter one;
     start_waiter(&one, notifier, 0);
@@ -254,6 +255,8 @@ START_TEST(closing_the_store_ends_the_thread)
     close_store();
 
     expect_waiter(&one, STELE_CLOSED);
+    /* A waiter that had not begun by then would have used freed memory, but for the listener. */
+    stele_listener_close(listener);
 }
 END_TEST
 

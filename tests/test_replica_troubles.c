@@ -287,7 +287,7 @@ START_TEST(a_log_that_was_cut_at_the_front_stops_a_node_that_needs_it)
     for (int i = 0; i < 5; i++)
         assert_status(append_within(&a, "s-1", i, LONG_MS, NULL), STELE_OK);
     reopen_node(&b);
-    lane.cut = 3;
+    cut_memory_log(&lane, 3);
     expect_stopped(&b, STELE_NOT_FOUND, "begin from a backup");
     assert_status(append_within(&a, "s-1", 5, LONG_MS, NULL), STELE_OK);
 }
