@@ -181,9 +181,12 @@ static void form_flight(stele__replica *replica, stele__frame_kind kind)
     }
 
     pthread_mutex_lock(&replica->mutex);
+    if (replica->stopped != STELE_OK) {
+        added = flight.seat_count; /* nobody goes back: no other frame leaves */
+        if (status == STELE_OK)
+            status = stele__fail(replica->stopped, "%s", replica->stop_text);
+    }
     sort_seats(replica, flight.seats, added, &flight.seat_count);
-    if (status == STELE_OK && replica->stopped != STELE_OK)
-        status = stele__fail(replica->stopped, "%s", replica->stop_text);
     if (status != STELE_OK || empty) {
         refuse_seats(flight.seats, flight.seat_count, status);
         release_packet(flight.packet);
