@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 O ?= build
 
 .PHONY: all check sanitize tsan fuzz lint format bench demo deps deps-dev install uninstall \
-        amalgamation clean help after-deps programs tests demo-programs bench-programs FORCE
+        amalgamation objects clean help after-deps programs tests demo-programs bench-programs FORCE
 
 deps:
 	@scripts/deps.sh build
@@ -151,7 +151,8 @@ STELE_CFLAGS = -std=c11 -pthread -fPIC -fvisibility=hidden -ffile-prefix-map=$(C
 STELE_LDFLAGS = -pthread -Wl,--as-needed $(MODE_LDFLAGS)
 LIBS = $(CODEC_LIBS) $(SQLITE_LIBS)
 
-COMPILE = $(CC) $(STELE_CPPFLAGS) $(AREA_CPPFLAGS) $(CPPFLAGS) $(STELE_CFLAGS) $(CFLAGS) -MMD -MP
+COMPILE = $(CC) $(STELE_CPPFLAGS) $(AREA_CPPFLAGS) $(CPPFLAGS) $(STELE_CFLAGS) $(CFLAGS) $(AREA_CFLAGS) \
+          -MMD -MP
 LINK = $(CC) $(STELE_CFLAGS) $(CFLAGS) $(STELE_LDFLAGS) $(LDFLAGS)
 
 # --- the library ---------------------------------------------------------------------------------
@@ -199,7 +200,11 @@ $(O)/obj/bench/case_frames.o: private AREA_CPPFLAGS = -Isrc $(SQLITE_CFLAGS)
 $(O)/obj/bench/%.o: private AREA_CPPFLAGS = $(SQLITE_CFLAGS) $(CODEC_CFLAGS) $(XXHASH_CFLAGS)
 $(O)/obj/tests/%.o: private AREA_CPPFLAGS = -Isrc -Itests $(CHECK_CFLAGS) $(SQLITE_CFLAGS) $(CODEC_CFLAGS) \
                                             $(XXHASH_CFLAGS)
+# What tests is compiled four times and runs for moments: it is the library that is optimized.
+$(O)/obj/tests/%.o: private AREA_CFLAGS = -U_FORTIFY_SOURCE -O0
 $(O)/obj/tests/fuzz/%.o: private AREA_CPPFLAGS = $(CODEC_CFLAGS)
+$(O)/obj/tests/fuzz/%.o: private AREA_CFLAGS =
+$(O)/obj/tests/crash/%.o: private AREA_CFLAGS =
 $(O)/obj/tests/fuzz/control.o: private AREA_CPPFLAGS = -DSTELE_FUZZ_CONTROL
 
 $(O)/obj/%.o: %.c $(O)/flags
@@ -233,6 +238,10 @@ $(O)/stele.pc: stele.pc.in include/stele/version.h FORCE
 	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 	    -e 's|@REQUIRES_PRIVATE@|$(REQUIRES_PRIVATE)|' $< >$@
+
+# All that is compiled, and what is exported; no program.
+objects: $(SHARED_LIB) $(O)/obj/amalgamation.o $(call object,$(TOOL_SOURCES) $(wildcard examples/*.c) \
+         $(SAMPLE_SOURCES) $(BENCH_SOURCES) $(wildcard tests/*.c) $(CRASH_SOURCES) $(FUZZ_SOURCES))
 
 amalgamation: $(AMALGAMATION)
 
@@ -371,10 +380,10 @@ fuzz: $(FUZZERS) $(CORPUS)
 	@scripts/fuzz.sh $(O) $(FUZZ_TARGETS)
 sanitize: $(STATIC_LIB) $(TOOL) $(EXAMPLES) tests
 	@CK_FORK=no ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
-	    UBSAN_OPTIONS=print_stacktrace=1 STELE_CUTS=$${STELE_CUTS:-100} scripts/check.sh $(O) $(TESTS)
+	    UBSAN_OPTIONS=print_stacktrace=1 STELE_CUTS=$${STELE_CUTS:-40} scripts/check.sh $(O) $(TESTS)
 tsan: $(STATIC_LIB) $(TOOL) $(EXAMPLES) $(HELPERS) $(TSAN_TESTS)
 	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-	    STELE_CUTS=$${STELE_CUTS:-100} \
+	    STELE_CUTS=$${STELE_CUTS:-40} \
 	    scripts/check.sh --fixed-addresses $(O) $(TSAN_TESTS)
 endif
 

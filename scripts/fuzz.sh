@@ -5,7 +5,7 @@
 #   fuzz.sh --control BUILD    show that planted bugs are found
 #   fuzz.sh --needs COMPILER   say whether the compiler has libFuzzer
 #
-# STELE_EFFORT=ci (a minute) or long (half an hour); STELE_SEED=N repeats a run of effort ci, which
+# STELE_EFFORT=ci (half a minute) or long (half an hour); STELE_SEED=N repeats a run of effort ci, which
 # always begins with the seeds. What a long run finds stays in BUILD/found/long, and the next goes on
 # from there. Each target runs a given number of inputs; the time is only a ceiling, for machines
 # that are much slower. An input that ends a target is kept in BUILD/crashes.
@@ -32,14 +32,14 @@ needs_libfuzzer() { # COMPILER
     fi
 }
 
-# How many inputs at effort ci: what takes about 20 seconds each.
+# How many inputs at effort ci: what takes about 12 seconds each.
 runs_of() { # TARGET
     case $1 in
-    json_gate) echo 450000 ;;
-    json_tree) echo 500000 ;;
-    cbor) echo 250000 ;;
-    typed) echo 400000 ;;
-    jsonl) echo 20000 ;;
+    json_gate) echo 250000 ;;
+    json_tree) echo 300000 ;;
+    cbor) echo 140000 ;;
+    typed) echo 250000 ;;
+    jsonl) echo 11000 ;;
     *) echo 100000 ;;
     esac
 }

@@ -22,6 +22,22 @@ static inline bool effort_is_long(void)
     return wanted != NULL && strcmp(wanted, "long") == 0;
 }
 
+/* A sanitizer makes everything some times slower: beside it a harness makes one of so many runs. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { EFFORT_SHARE = 4 };
+#else
+enum { EFFORT_SHARE = 1 };
+#endif
+
+/* How many runs a harness makes: `ci` without a word, `longer` when STELE_EFFORT is long. */
+static inline int effort_of(int ci, int longer)
+{
+    int share = ci / EFFORT_SHARE;
+    if (effort_is_long())
+        return longer;
+    return share < 1 ? 1 : share;
+}
+
 static uint64_t chance_state = 1;
 
 static inline void seed_chance(uint64_t seed)
@@ -53,6 +69,12 @@ static inline uint64_t next_chance(void)
 static inline bool one_in(uint64_t times)
 {
     return (next_chance() >> 11) % times == 0;
+}
+
+/* The next point of a sweep over all of them; beside a sanitizer one of so many, by chance. */
+static inline int64_t next_point(int64_t point)
+{
+    return point + 1 + (int64_t)((next_chance() >> 11) % (2 * EFFORT_SHARE - 1));
 }
 
 #endif

@@ -418,7 +418,7 @@ START_TEST(state_as_of_then_is_the_fold_of_what_had_happened)
     options.snapshot_keep = 5;
     open_accounts_by(account_decider(), &options);
     append_randomly();
-    int rounds = effort_is_long() ? 20000 : 600;
+    int rounds = effort_of(600, 20000);
     printf("as of then: %d moments, seed %" PRIu64 "\n", rounds, seed);
     for (int round = 0; round < rounds; round++) {
         int64_t version = 0;

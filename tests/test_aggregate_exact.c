@@ -10,7 +10,7 @@ enum { THREADS = 32, HANDLES = 4, PROCESSES = 4, START = 1000, CARELESS_ROUNDS =
 
 static int commands_each(void)
 {
-    return effort_is_long() ? 200 : 12;
+    return effort_of(12, 200);
 }
 
 /* --- Who is at work --- */

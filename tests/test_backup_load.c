@@ -16,7 +16,7 @@ enum { THREADS = 3, COPIES_MAX = 200 };
 
 static size_t choose_count(void)
 {
-    return effort_is_long() ? 100 : 20;
+    return (size_t)effort_of(20, 100);
 }
 
 /* Small, so that transfers go on while it is copied. */

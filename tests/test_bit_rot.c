@@ -206,13 +206,13 @@ static void damage_many(damage_kind kind, int tries)
 
 START_TEST(flipped_bit_gives_the_original_or_an_error)
 {
-    damage_many(FLIPPED_BIT, effort_is_long() ? 70000 : 2500);
+    damage_many(FLIPPED_BIT, effort_of(2500, 70000));
 }
 END_TEST
 
 START_TEST(damaged_sector_gives_the_original_or_an_error)
 {
-    damage_many((damage_kind)_i, effort_is_long() ? 5000 : 250);
+    damage_many((damage_kind)_i, effort_of(250, 5000));
 }
 END_TEST
 
@@ -253,7 +253,7 @@ START_TEST(damage_changes_data_unseen_without_checksums)
     char *original = read_by_sql(store_path());
     patient of = take_patient(path);
     uint64_t seed = choose_seed();
-    int tries = effort_is_long() ? 5000 : 500, silent = 0;
+    int tries = effort_of(500, 5000), silent = 0;
     for (int i = 0; i < tries; i++) {
         damage done = do_damage(&of, (damage_kind)_i);
         char *now = read_by_sql(path);

@@ -172,20 +172,20 @@ static void damage_wal(damage_kind kind, int tries, bool with_anchor)
 
 START_TEST(flipped_bit_in_the_wal_never_loses_what_the_anchor_names_unsaid)
 {
-    damage_wal(FLIPPED_BIT, effort_is_long() ? 30000 : 1500, true);
+    damage_wal(FLIPPED_BIT, effort_of(1500, 30000), true);
 }
 END_TEST
 
 START_TEST(damaged_sector_in_the_wal_never_loses_what_the_anchor_names_unsaid)
 {
-    damage_wal((damage_kind)_i, effort_is_long() ? 3000 : 150, true);
+    damage_wal((damage_kind)_i, effort_of(150, 3000), true);
 }
 END_TEST
 
 /* The control: without the anchor the same damage goes unseen. */
 START_TEST(flipped_bit_in_the_wal_loses_events_unseen_without_the_anchor)
 {
-    damage_wal(FLIPPED_BIT, effort_is_long() ? 3000 : 200, false);
+    damage_wal(FLIPPED_BIT, effort_of(200, 3000), false);
 }
 END_TEST
 

@@ -227,7 +227,7 @@ static void run_model(int step_count)
 START_TEST(random_use_is_as_the_model_says)
 {
     uint64_t seed = choose_seed();
-    int runs = effort_is_long() ? 200 : 6;
+    int runs = effort_of(6, 200);
     stele__lease_boot = tell_boot;
     stele__lease_now_us = tell_now;
     for (int i = 0; i < runs; i++)

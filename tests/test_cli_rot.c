@@ -107,14 +107,14 @@ static void export_damaged(const char *name, bool of_wal, int tries)
 START_TEST(export_of_a_damaged_file_gives_every_line_or_fails)
 {
     ck_assert_int_eq(run_in_child(append_and_close, (void *)store_path()), 0);
-    export_damaged("store.db", false, effort_is_long() ? 5000 : 400);
+    export_damaged("store.db", false, effort_of(400, 5000));
 }
 END_TEST
 
 START_TEST(export_with_a_damaged_wal_gives_every_line_that_the_anchor_names_or_fails)
 {
     ck_assert_int_eq(run_in_child(append_and_vanish, (void *)store_path()), 0);
-    export_damaged("store.db-wal", true, effort_is_long() ? 2000 : 150);
+    export_damaged("store.db-wal", true, effort_of(150, 2000));
 }
 END_TEST
 

@@ -260,7 +260,7 @@ static void live_once(int cycle)
 
 START_TEST(many_lives_of_a_store_leave_nothing_behind)
 {
-    int cycles = effort_is_long() ? 10000 : 200;
+    int cycles = effort_of(200, 10000);
     open_in_file();
     fill_before();
     close_store();

@@ -7,7 +7,7 @@ static const crash_workload full = {
     .work = lifecycle_work,
     .judge = lifecycle_judge,
     .dispose = lifecycle_dispose,
-    .cuts = 700,
+    .cuts = 350,
 };
 
 static const crash_workload relaxed = {
@@ -16,7 +16,7 @@ static const crash_workload relaxed = {
     .judge = lifecycle_judge,
     .dispose = lifecycle_dispose,
     .durability = STELE_DURABILITY_RELAXED,
-    .cuts = 400,
+    .cuts = 200,
 };
 
 static const crash_workload twice = {
@@ -26,7 +26,7 @@ static const crash_workload twice = {
     .rebase = lifecycle_rebase,
     .dispose = lifecycle_dispose,
     .cut_twice = true,
-    .cuts = 400,
+    .cuts = 200,
 };
 
 static void move_large_stream(crash_run *run)
@@ -39,7 +39,7 @@ static const crash_workload large = {
     .work = move_large_stream,
     .judge = lifecycle_judge,
     .dispose = lifecycle_dispose,
-    .cuts = 300,
+    .cuts = 150,
 };
 
 static const crash_workload forgetful_archive = {
@@ -48,7 +48,7 @@ static const crash_workload forgetful_archive = {
     .judge = lifecycle_judge,
     .dispose = lifecycle_dispose,
     .faults = { .sync_ignored = "archive.db-wal" },
-    .cuts = 200,
+    .cuts = 120,
 };
 
 static const crash_workload forgetful_store = {
@@ -57,7 +57,7 @@ static const crash_workload forgetful_store = {
     .judge = lifecycle_judge,
     .dispose = lifecycle_dispose,
     .faults = { .sync_ignored = "store.db-wal" },
-    .cuts = 200,
+    .cuts = 120,
 };
 
 START_TEST(archive_restore_and_delete_may_be_cut_anywhere)

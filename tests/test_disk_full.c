@@ -21,7 +21,7 @@
 
 static int rounds(void)
 {
-    return effort_is_long() ? 1000 : 100;
+    return effort_of(100, 1000);
 }
 
 static const stele_durability durabilities[] = { STELE_DURABILITY_FULL, STELE_DURABILITY_RELAXED };

@@ -4,8 +4,6 @@
  * Each stream's payloads, metadata, name and reason hold a mark of their own, which is searched for
  * in every file of the store and of the archive.
  */
-#define _GNU_SOURCE /* memmem */
-
 #include "lifecycles.h"
 
 #include "effort.h"
@@ -62,6 +60,7 @@ static void append_marked(stele_transaction *transaction, int stream, size_t siz
     while (used + strlen(mark) + 1 < size)
         used += (size_t)sprintf(data + used, "%s", mark);
     data[used++] = '"';
+    data[used] = '\0';
     snprintf(metadata, sizeof(metadata), "{\"by\":\"%s\"}", mark_of(stream, 'M'));
     stele_event event = make_event("noted", data);
     event.data_size = used;
@@ -105,10 +104,11 @@ static size_t count_in(const unsigned char *data, size_t size, const char *mark)
 {
     size_t count = 0;
     size_t length = strlen(mark);
-    const unsigned char *at = data;
     const unsigned char *end = data + size;
-    while ((at = memmem(at, (size_t)(end - at), mark, length)) != NULL) {
-        count++;
+    const unsigned char *at = data;
+    while ((at = memchr(at, mark[0], (size_t)(end - at))) != NULL) {
+        if ((size_t)(end - at) >= length && memcmp(at, mark, length) == 0)
+            count++;
         at++;
     }
     return count;

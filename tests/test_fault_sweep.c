@@ -247,6 +247,7 @@ static void sweep(const char *name, int64_t usual)
     char what[200];
     uint64_t seed = choose_seed();
     int64_t first = 1, last = count_points();
+    usual /= EFFORT_SHARE;
     uint64_t step = effort_is_long() || last <= usual ? 1 : (uint64_t)(last / usual);
     const char *only = getenv("STELE_POINT");
     snprintf(what, sizeof(what), "%s, %s (seed %" PRIu64 ", 1 to %" PRId64 ")", name,

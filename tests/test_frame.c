@@ -106,7 +106,7 @@ START_TEST(what_was_put_into_a_frame_comes_out_of_it)
 {
     static chance_change made[12];
     uint64_t seed = choose_seed();
-    int frames = effort_is_long() ? 20000 : 1000;
+    int frames = effort_of(1000, 20000);
     for (int i = 0; i < frames; i++) {
         stele__change changes[COUNT_OF(made)];
         size_t count = chance_below(COUNT_OF(made));
@@ -316,7 +316,7 @@ static stele_status read_resealed(stele__buffer *bytes, bool *read_out)
 START_TEST(hostile_bytes_are_refused_with_their_place)
 {
     uint64_t seed = choose_seed();
-    int runs = effort_is_long() ? 400000 : 30000;
+    int runs = effort_of(30000, 400000);
     int refused = 0, taken = 0;
     stele__buffer bytes = { 0 };
     for (int i = 0; i < runs; i++) {

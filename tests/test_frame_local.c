@@ -274,7 +274,7 @@ START_TEST(peers_that_are_told_of_each_frame_end_equal)
 {
     static chance_change made;
     uint64_t seed = choose_seed();
-    int changes = effort_is_long() ? 10000 : 600;
+    int changes = effort_of(600, 10000);
     for (int i = 0; i < changes; i++)
         propose_chance(&made);
     expect_peers_equal();
@@ -314,7 +314,7 @@ START_TEST(threads_share_commits_and_peers_are_told_in_order)
     pthread_t threads[PROPOSERS];
     int numbers[PROPOSERS];
     stele_store_info info = STELE_STORE_INFO_INIT;
-    rounds = effort_is_long() ? 5000 : 200;
+    rounds = effort_of(200, 5000);
     for (int i = 0; i < PROPOSERS; i++) {
         numbers[i] = i;
         ck_assert_int_eq(pthread_create(&threads[i], NULL, append_often, &numbers[i]), 0);
@@ -398,7 +398,7 @@ static void write_until_killed(int pipe_end)
 START_TEST(numbers_and_effects_are_in_one_commit_whenever_it_is_killed)
 {
     uint64_t seed = choose_seed();
-    int kills = effort_is_long() ? 300 : 12;
+    int kills = effort_of(12, 300);
     int64_t acknowledged = 0;
     ck_assert_ptr_nonnull(store_path()); /* made before the children are */
     for (int i = 0; i < kills; i++) {

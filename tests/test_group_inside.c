@@ -250,7 +250,7 @@ START_TEST(after_use_in_every_way_nothing_is_left_behind)
     options.submit_count_max = 7;
     close_store();
     store = open_path(_i == 4 ? ":memory:" : store_path(), &options);
-    int rounds = effort_is_long() ? 20000 : 300;
+    int rounds = effort_of(300, 20000);
     for (int i = 0; i < CREW; i++) {
         crew[i] =
             (mixed_worker){ .seed = next_chance() | 1, .rounds = rounds, .by_completed = _i >= 2 };

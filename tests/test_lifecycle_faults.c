@@ -143,7 +143,7 @@ START_TEST(failing_call_loses_and_doubles_nothing)
     failing = &failings[_i / 2];
     sticky = _i % 2 == 1;
     uint64_t seed = choose_seed();
-    int64_t stride = effort_is_long() ? 1 : 4;
+    int64_t stride = effort_is_long() ? 1 : 4 * EFFORT_SHARE;
     int64_t runs = 0;
     fails_at = effort_is_long() ? 1 : 1 + (int64_t)(next_chance() % (uint64_t)stride);
     while (run_with_failure()) {

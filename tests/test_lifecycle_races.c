@@ -337,7 +337,7 @@ static pid_t start_process(uint64_t number, int rounds)
 START_TEST(threads_and_processes_leave_one_whole_state)
 {
     seed = choose_seed();
-    int rounds = effort_is_long() ? 2000 : 60;
+    int rounds = effort_of(60, 2000);
     pid_t children[2];
     pthread_t threads[3];
     actor actors[3];

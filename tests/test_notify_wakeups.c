@@ -185,7 +185,7 @@ START_TEST(no_signal_is_lost_with_delays_at_every_step)
     seed = choose_seed();
     exchange all = { .there = open_notifier(),
                      .back = open_notifier(),
-                     .count = effort_is_long() ? 1000000 : 20000 };
+                     .count = effort_of(20000, 1000000) };
 
     expect_all_told(&all);
 
@@ -202,7 +202,7 @@ START_TEST(no_append_is_lost_with_delays_at_every_step)
     exchange all = { .there = notifier_of(store),
                      .back = open_notifier(),
                      .store = store,
-                     .count = effort_is_long() ? 1000000 : 5000 };
+                     .count = effort_of(5000, 1000000) };
 
     expect_all_told(&all);
 

@@ -100,7 +100,7 @@ START_TEST(halfway_between_two_doubles_the_even_one_is_read)
         expect_halves_to_even(edges[i]);
 
     uint64_t seed = choose_seed();
-    int runs = effort_is_long() ? 200000 : 3000;
+    int runs = effort_of(3000, 200000);
     printf("halfway cases: seed %" PRIu64 ", %d runs\n", seed, runs);
     for (int i = 0; i < runs; i++)
         expect_halves_to_even(1 + next_chance() % (UINT64_C(0x7feffffffffffffe)));
@@ -200,7 +200,7 @@ static const char *judge_writer(write_double *write, double value)
 START_TEST(random_doubles_come_back_and_need_each_digit)
 {
     uint64_t seed = choose_seed();
-    uint64_t runs = effort_is_long() ? 20000000 : 300000;
+    uint64_t runs = (uint64_t)effort_of(300000, 20000000);
     printf("doubles: seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs);
     for (uint64_t i = 0; i < runs; i++) {
         double value = choose_double(i);
@@ -267,7 +267,7 @@ END_TEST
 START_TEST(random_floats_come_back_and_need_each_digit)
 {
     uint64_t seed = choose_seed();
-    uint64_t runs = effort_is_long() ? 20000000 : 300000;
+    uint64_t runs = (uint64_t)effort_of(300000, 20000000);
     printf("floats: seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs);
     for (uint64_t i = 0; i < runs; i++) {
         /* Each sign, exponent and the edges of its mantissas come up; then anything. */
@@ -321,7 +321,7 @@ static void choose_text(char out[80])
 START_TEST(random_texts_are_read_as_the_c_library_reads_them)
 {
     uint64_t seed = choose_seed();
-    uint64_t runs = effort_is_long() ? 20000000 : 300000;
+    uint64_t runs = (uint64_t)effort_of(300000, 20000000);
     printf("texts: seed %" PRIu64 ", %" PRIu64 " runs\n", seed, runs);
     for (uint64_t i = 0; i < runs; i++) {
         char text[80];

@@ -3,6 +3,7 @@
  * scenario. Each call answers NO_MEMORY or does without; what was acknowledged is stored, what
  * wasn't is not; nothing leaks, and the store goes on when there is memory again.
  */
+#include "effort.h"
 #include "memory_scenarios.h"
 #include "resources.h"
 
@@ -144,7 +145,7 @@ static sweep_result sweep_scenario(const char *name, stele_status (*try)(attempt
     close_store();
     int64_t point = 1;
     while (run_attempt(&sweep, name, try, opens, point, once) && sweep.finding[0] == '\0')
-        point++;
+        point = next_point(point);
     return sweep;
 }
 
@@ -153,10 +154,12 @@ START_TEST(failed_allocation_is_no_memory_and_does_no_harm)
     bool once = _i % 2 == 0;
     const char *name = scenarios[_i / 2].name;
 
+    uint64_t seed = choose_seed();
+
     sweep_result swept = sweep_scenario(name, scenarios[_i / 2].try, scenarios[_i / 2].opens, once);
 
-    printf("out of memory: %s, %s: %" PRId64 " points, %" PRId64 " refused\n", name,
-           once ? "once" : "from then on", swept.points, swept.refused);
+    printf("out of memory: %s, %s: seed %" PRIu64 ", %" PRId64 " points, %" PRId64 " refused\n",
+           name, once ? "once" : "from then on", seed, swept.points, swept.refused);
     ck_assert_msg(swept.finding[0] == '\0', "%s (%s)", swept.finding,
                   once ? "once" : "from then on");
     ck_assert_int_gt(swept.refused, 0);

@@ -2,6 +2,7 @@
  * Projections while memory fails: every allocation of a call once, or from then on. Whatever the
  * call answers, each table is as far as its place says, and what is done again is done.
  */
+#include "effort.h"
 #include "projections.h"
 #include "resources.h"
 
@@ -152,7 +153,8 @@ START_TEST(failed_allocation_leaves_tables_and_place_in_step)
     bool reached = true;
     if (!once && !attempts[_i / 2].settles)
         return;
-    for (int64_t point = 1; reached; point++) {
+    printf("projections out of memory: seed %" PRIu64 "\n", choose_seed());
+    for (int64_t point = 1; reached; point = next_point(point)) {
         resources before = count_resources();
         prepare_attempt(attempts[_i / 2].built);
         atomic_store(&own.calls, 0);

@@ -379,7 +379,7 @@ static void open_relaxed(void)
 
 START_TEST(import_and_replay_need_no_more_memory_for_a_long_log)
 {
-    line_source lines = { 0, effort_is_long() ? 2000000 : 200000 };
+    line_source lines = { 0, effort_of(200000, 2000000) };
     stele_import import = STELE_IMPORT_INIT;
     import.read = give_lines;
     import.context = &lines;

@@ -126,7 +126,7 @@ START_TEST(the_same_calls_answer_the_same_and_leave_the_same)
 {
     static chance_change made;
     uint64_t seed = choose_seed();
-    uint64_t steps = effort_is_long() ? 20000 : 1500;
+    uint64_t steps = (uint64_t)effort_of(1500, 20000);
     uint64_t refused = 0;
     stele_options options = STELE_OPTIONS_INIT;
     options.clock = read_step_clock;
@@ -228,7 +228,7 @@ START_TEST(it_is_set_and_taken_away_while_threads_write)
 {
     pthread_t threads[WRITERS];
     int numbers[WRITERS];
-    int flips = effort_is_long() ? 2000 : 60;
+    int flips = effort_of(60, 2000);
     atomic_store(&stop_writing, false);
     atomic_store(&wrong_answers, 0);
     for (int i = 0; i < WRITERS; i++) {

@@ -430,7 +430,7 @@ END_TEST
 /* Lists go by pieces: of a thousand shards, too, no more are open than may be. */
 START_TEST(very_many_shards_are_listed_with_few_of_them_open)
 {
-    int many = effort_is_long() ? 1000 : 60;
+    int many = effort_of(60, 1000);
     listing of = { 0 };
     for (int i = 0; i < many; i++) {
         char key[32];

@@ -385,7 +385,7 @@ static int compare_encoded(const void *left, const void *right)
 START_TEST(no_two_names_by_chance_share_a_component)
 {
     uint64_t seed = choose_seed();
-    size_t count = effort_is_long() ? 1000000 : 30000;
+    size_t count = (size_t)effort_of(30000, 1000000);
     size_t hashed = 0, distinct = 1;
     encoded *all = calloc(count, sizeof(*all));
     ck_assert_ptr_nonnull(all);
@@ -429,7 +429,7 @@ START_TEST(components_by_chance_are_names_or_strays)
 {
     static const char bytes[] = "ab%%%%2fe059._-AF\xc3\xa9";
     uint64_t seed = choose_seed();
-    int count = effort_is_long() ? 20000000 : 300000;
+    int count = effort_of(300000, 20000000);
     int names = 0;
     for (int i = 0; i < count; i++) {
         char text[24], name[STELE_SHARD_NAME_MAX + 1];

@@ -249,7 +249,7 @@ START_TEST(eviction_under_load_closes_nothing_that_is_held)
     options.maintenance = true;
     options.maintenance_interval_ms = 1;
     expect_fine(stele_shards_open(test_path("root"), &options, &load.shards));
-    load.rounds = effort_is_long() ? 2000 : 15;
+    load.rounds = effort_of(15, 2000);
     uint64_t seed = choose_seed();
     for (int i = 0; i < LOADERS; i++) {
         chances[i] = next_chance();
@@ -324,7 +324,7 @@ static int use_many(const char *root, int count)
 
 START_TEST(thousands_of_shards_need_256_descriptors)
 {
-    int count = effort_is_long() ? 10000 : 100;
+    int count = effort_of(100, 10000);
     const char *root = test_path("root");
     pid_t child = fork();
     if (child == 0)

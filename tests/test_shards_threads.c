@@ -253,7 +253,7 @@ START_TEST(a_crowd_works_on_many_shards_with_few_open)
     static worker workers[CROWD];
     uint64_t seed = choose_seed();
     int64_t appended = 0, shard_count = 0;
-    atomic_store(&crowd_rounds, effort_is_long() ? 200 : 8);
+    atomic_store(&crowd_rounds, effort_of(8, 200));
     stele_shards *shards = open_root(24);
 
     run_workers(workers, CROWD, shards, join_crowd);

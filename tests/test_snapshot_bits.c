@@ -57,7 +57,7 @@ static bool *pages_of_snapshots(size_t count)
 START_TEST(flipped_bit_is_a_miss_or_found_and_never_another_value)
 {
     uint64_t seed = choose_seed();
-    int trials = effort_is_long() ? 20000 : 400;
+    int trials = effort_of(400, 20000);
     int counts[OUTCOMES] = { 0 };
     make_file();
     file_copy file = load_file(store_path());

@@ -305,7 +305,7 @@ static void sweep(const char *name)
     attempt(INT64_MAX); /* what SQLite keeps for good is there then */
     /* Of the thousands of allocations a part is tried, another one each time. */
     uint64_t seed = choose_seed();
-    uint64_t stride = fault.memory && !effort_is_long() ? 20 : 1;
+    uint64_t stride = fault.memory && !effort_is_long() ? 20 * EFFORT_SHARE : 1;
     while (wrong[0] == '\0' && attempt(at))
         at += 1 + (int64_t)(next_chance() % stride);
     printf("# snapshots, %s: seed %" PRIu64 ", %" PRId64 " points\n", name, seed, at - 1);

@@ -239,7 +239,7 @@ static void expect_list(void)
 START_TEST(random_use_is_as_the_model_says)
 {
     uint64_t seed = choose_seed();
-    int64_t wanted = effort_is_long() ? 200000 : 4000;
+    int64_t wanted = effort_of(4000, 200000);
     memset(&now, 0, sizeof(now));
     moves = 0;
     printf("# snapshots against the model: seed %" PRIu64 ", %" PRId64 " moves\n", seed, wanted);

@@ -278,7 +278,7 @@ START_TEST(workers_of_one_name_handle_each_event_once)
     enum { RIVALS = 4 };
     stele_worker *workers[RIVALS] = { NULL };
     uint64_t seed = choose_seed();
-    int events = effort_is_long() ? 20000 : 600;
+    int events = effort_of(600, 20000);
     stele_subscription_options options = make_subscription("g");
     options.lease_ms = LEASE_MS;
     options.batch_count_max = 7;

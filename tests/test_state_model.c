@@ -317,7 +317,7 @@ static void expect_verified(void)
 
 START_TEST(random_changes_do_what_the_model_does)
 {
-    int changes = effort_is_long() ? 60000 : 3000;
+    int changes = effort_of(3000, 60000);
     uint64_t seed = choose_seed();
     printf("# state model: seed %" PRIu64 ", %d changes\n", seed, changes);
     fflush(stdout);

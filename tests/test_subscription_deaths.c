@@ -237,7 +237,7 @@ START_TEST(processes_that_are_killed_at_random_blame_nothing)
     facts->pause_us = 300;
     facts->batch_count_max = 10;
     int status = 0;
-    for (int round = 0; round < (effort_is_long() ? 2000 : 60); round++) {
+    for (int round = 0; round < effort_of(60, 2000); round++) {
         expect_none_parked(seed);
         pid_t child = start_child();
         sleep_us(next_chance() % 40000);

@@ -308,7 +308,7 @@ START_TEST(a_signal_handler_may_stop_at_any_moment)
     struct sigaction action = { .sa_handler = stop_signalled };
     sigaction(SIGUSR1, &action, NULL);
     uint64_t seed = choose_seed();
-    for (int round = 0; round < (effort_is_long() ? 1000 : 30); round++) {
+    for (int round = 0; round < effort_of(30, 1000); round++) {
         subscriber *self = start_subscriber(1, 0);
         atomic_store(&signalled, self->subscription);
         if (one_in(2))
@@ -329,7 +329,7 @@ START_TEST(the_store_may_be_closed_in_the_middle)
 {
     uint64_t seed = choose_seed();
     int64_t last = 0;
-    for (int round = 0; round < (effort_is_long() ? 500 : 20); round++) {
+    for (int round = 0; round < effort_of(20, 500); round++) {
         for (int i = 0; i < 6; i++)
             start_subscriber(i, 0);
         for (int i = 0; i < 5; i++)

@@ -257,7 +257,7 @@ static bool is_same_tree(const cJSON *left, const cJSON *right)
 START_TEST(random_trees_are_read_as_printed)
 {
     uint64_t seed = choose_seed();
-    int runs = effort_is_long() ? 1000000 : 20000;
+    int runs = effort_of(20000, 1000000);
     printf("trees: seed %" PRIu64 ", %d runs\n", seed, runs);
     for (int i = 0; i < runs; i++) {
         cJSON *tree = build_any(5);

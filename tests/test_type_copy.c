@@ -145,7 +145,7 @@ static void assert_zero(const void *value, size_t size)
 
 START_TEST(whatever_a_value_holds_its_copy_is_equal_and_shares_nothing)
 {
-    int runs = effort_is_long() ? 500000 : 3000;
+    int runs = effort_of(3000, 500000);
     uint64_t seed = choose_seed();
 
     for (int run = 0; run < runs; run++) {

@@ -41,7 +41,7 @@ START_TEST(whatever_a_value_holds_it_comes_back_from_both_codecs_and_crosswise)
 {
     const stele_codec *json = stele_codec_json();
     const stele_codec *cbor = stele_codec_cbor();
-    uint64_t runs = effort_is_long() ? 1000000 : 4000;
+    uint64_t runs = (uint64_t)effort_of(4000, 1000000);
     uint64_t seed = choose_seed();
     stele_buffer text = STELE_BUFFER_INIT;
     stele_buffer binary = STELE_BUFFER_INIT;

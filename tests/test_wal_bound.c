@@ -116,7 +116,7 @@ START_TEST(looping_readers_leave_the_wal_bounded)
     int readers = reader_counts[_i];
     open_with_thresholds(false);
 
-    int64_t most = write_beside_readers(readers, effort_is_long() ? 20000 : 600, BOUND);
+    int64_t most = write_beside_readers(readers, effort_of(600, 20000), BOUND);
 
     stele_store_info info = describe();
     printf("  %d readers: WAL at most %" PRId64 " KB, %" PRIu64 " transfers, %" PRIu64

@@ -216,7 +216,7 @@ END_TEST
 START_TEST(three_processes_that_append_and_transfer_by_chance_lose_nothing)
 {
     uint64_t seed = choose_seed();
-    int rounds = effort_is_long() ? 400 : 5;
+    int rounds = effort_of(5, 400);
     for (int round = 0; round < rounds; round++) {
         remove_store_files();
 
