@@ -150,20 +150,76 @@ static void move_somewhere(crash_run *run, stele_shards *at[2], int *place)
     *place = now->outcome;
 }
 
-static void append_and_move(crash_run *run)
+static void forget_what_is_known(void)
 {
-    stele_shards *at[2];
-    int place = 0;
     memset(&known, 0, sizeof(known));
     for (int i = 0; i <= EVENTS_MAX; i++)
         known.appended_at[i] = SIZE_MAX;
     known.created_at = SIZE_MAX;
+}
+
+static void append_and_move(crash_run *run)
+{
+    stele_shards *at[2];
+    int place = 0;
+    forget_what_is_known();
     open_two(test_path("disk"), at);
     append_some(run, at, place);
     for (int i = 0; i < ACTIONS; i++) {
         move_somewhere(run, at, &place);
         append_some(run, at, place);
     }
+    stele_shards_close(at[0]);
+    stele_shards_close(at[1]);
+}
+
+static int fail_at_switch(void *context, const stele_progress *progress)
+{
+    if (strcmp(progress->doing, "switching") == 0)
+        recorder_fail_folder_sync(context);
+    return 0;
+}
+
+/* To the other root, ended between the switch and its sync; who resumes finds it switched, and the
+ * power is cut while he is at work. */
+static void switch_and_resume(crash_run *run, stele_shards *at[2], int *place)
+{
+    char root[1100];
+    char folder[64];
+    stele_work work = STELE_WORK_INIT;
+    stele_shard_move move = STELE_SHARD_MOVE_INIT;
+    action *now = &known.actions[known.action_count++];
+    *now = (action){ .begun_at = recorder_now(), .ended_at = SIZE_MAX, .from = *place };
+    now->to = now->outcome = 1 - *place;
+    snprintf(root, sizeof(root), "%.1000s/%s", test_path("disk"), roots_of[now->to]);
+    snprintf(folder, sizeof(folder), "%s/acme", roots_of[now->to]);
+    work.progress = fail_at_switch;
+    work.context = folder;
+    move.organisation = "acme";
+    move.name_space = "orders";
+    move.root = root;
+    move.work = &work;
+    stele_status status = stele_shards_move(at[now->from], &move, NULL);
+    recorder_fail_folder_sync(NULL);
+    if (status != STELE_IO)
+        ck_abort_msg("the sync should have failed: %s", stele_status_name(status));
+    run->cut_from = recorder_now();
+    expect_moved(run, "resuming", stele_shards_resume(at[now->from], NULL, NULL));
+    run->cut_to = recorder_now();
+    now->ended_at = run->cut_to;
+    *place = now->to;
+}
+
+static void append_and_resume_switches(crash_run *run)
+{
+    stele_shards *at[2];
+    int place = 0;
+    forget_what_is_known();
+    open_two(test_path("disk"), at);
+    append_some(run, at, place);
+    int count = 1 + (int)random_below(&run->random, 2);
+    for (int i = 0; i < count; i++)
+        switch_and_resume(run, at, &place);
     stele_shards_close(at[0]);
     stele_shards_close(at[1]);
 }
@@ -343,6 +399,22 @@ START_TEST(moves_may_be_cut_at_every_step)
 }
 END_TEST
 
+static const crash_workload resuming = {
+    .name = "shard-moves-resumed",
+    .work = append_and_resume_switches,
+    .judge = judge_move,
+    .plain_sqlite = true,
+    .cuts = 120,
+};
+
+/* Who was cut right behind the switch may not have made it durable: who goes on does, before the
+ * old place says where to. */
+START_TEST(switches_that_were_not_made_durable_are_so_before_anything_rests_on_them)
+{
+    crash_expect_whole(&resuming);
+}
+END_TEST
+
 /* --- Controls --- */
 
 static void expect_broken(const crash_workload *workload)
@@ -400,6 +472,8 @@ int main(void)
     Suite *suite = suite_create("crash_shard_move");
     TCase *tests = crash_case(suite, "shard-moves");
     tcase_add_test(tests, moves_may_be_cut_at_every_step);
+    tests = crash_case(suite, "shard-moves-resumed");
+    tcase_add_test(tests, switches_that_were_not_made_durable_are_so_before_anything_rests_on_them);
     tests = crash_case(suite, "control-move-copy-sync-ignored");
     tcase_add_test(tests, copies_without_syncs_are_found_out);
     tests = crash_case(suite, "control-move-wal-sync-ignored");

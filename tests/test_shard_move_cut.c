@@ -207,6 +207,26 @@ START_TEST(damaged_record_is_corrupt_and_nothing_is_done)
 }
 END_TEST
 
+/* The record names the store by its uuid: what has come in its place since is nobody's to move. */
+START_TEST(move_of_a_store_that_is_gone_does_not_take_up_the_next_one_of_its_name)
+{
+    uint64_t finished = 7;
+    fill_shard(shards, "orders", 3);
+    assert_status(move_until("verifying"), STELE_CANCELLED);
+    ck_assert_int_eq(unlink(file_in(old_root(), "orders.db")), 0);
+    unlink(file_in(old_root(), "orders.db-anchor"));
+    fill_shard(shards, "orders", 1);
+
+    assert_status(stele_shards_resume(shards, NULL, &finished), STELE_OK);
+
+    ck_assert_uint_eq(finished, 0);
+    expect_no_remains("orders");
+    ck_assert_int_eq(head_in(shards, "orders"), 1);
+    fill_shard(shards, "orders", 1);
+    assert_status(try_acquire(others, "orders"), STELE_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(dropped_shard_ends_its_unfinished_move)
 {
     fill_shard(shards, "orders", 3);
@@ -233,6 +253,7 @@ int main(void)
     tcase_add_test(tests, reservation_that_nobody_remembers_is_taken_over);
     tcase_add_test(tests, fence_without_a_record_is_taken_back_unless_the_shard_went_on);
     tcase_add_test(tests, damaged_record_is_corrupt_and_nothing_is_done);
+    tcase_add_test(tests, move_of_a_store_that_is_gone_does_not_take_up_the_next_one_of_its_name);
     tcase_add_test(tests, dropped_shard_ends_its_unfinished_move);
     return run_suite(suite);
 }

@@ -180,9 +180,10 @@ static void cut_and_judge(crash_run *run, const disk *state, const recording *re
 }
 
 /* Where the cut of `seed` is. */
-static size_t choose_cut(uint64_t seed, const recording *recorded)
+static size_t choose_cut(const crash_run *run, uint64_t seed, const recording *recorded)
 {
-    return (size_t)(random_mix(seed, 2) % (recorded->count + 1));
+    size_t to = run->cut_to > 0 ? run->cut_to : recorded->count;
+    return run->cut_from + (size_t)(random_mix(seed, 2) % (to - run->cut_from + 1));
 }
 
 typedef struct planned_cut {
@@ -214,7 +215,7 @@ static void cut_recording(crash_run *run, const recording *recorded, uint64_t fi
 {
     planned_cut plan[CUTS_OF_A_RUN];
     for (size_t i = 0; i < count; i++)
-        plan[i] = (planned_cut){ choose_cut(first_seed + i, recorded), first_seed + i };
+        plan[i] = (planned_cut){ choose_cut(run, first_seed + i, recorded), first_seed + i };
     qsort(plan, count, sizeof(plan[0]), compare_cuts);
     disk *state = disk_open(recorded);
     for (size_t i = 0; i < count; i++) {
@@ -247,7 +248,7 @@ static void cut_two_lives(const crash_workload *workload, uint64_t run_seed, uin
     crash_run run;
     uint64_t life_seed = random_mix(run_seed, 3);
     recording recorded = crash_record(workload, run_seed, &run);
-    size_t cut = choose_cut(life_seed, &recorded);
+    size_t cut = choose_cut(&run, life_seed, &recorded);
     disk *state = disk_open(&recorded);
     disk_advance(state, cut);
     image made = disk_cut(state, life_seed);

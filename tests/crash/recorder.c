@@ -24,6 +24,7 @@ static struct {
     size_t name_count;
     int file_count;
     recorder_faults faults;
+    const char *failing_folder; /* whose next sync is to fail; NULL: none */
 } recorder = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 /* SQLite asks for randomness while it holds a mutex of its own, so these have one of theirs, with
@@ -341,10 +342,22 @@ void recorder_note_sync(int file, uint64_t flags)
     add_operation(OPERATION_SYNC, file)->flags = flags;
 }
 
-void recorder_note_folder_sync(const char *folder)
+bool recorder_note_folder_sync(const char *folder)
 {
+    if (recorder.failing_folder != NULL && strcmp(recorder.failing_folder, folder) == 0) {
+        recorder.failing_folder = NULL;
+        return false;
+    }
     if (!recorder.faults.folder_sync_ignored)
         add_operation(OPERATION_SYNC_FOLDER, -1)->name = copy_text(folder);
+    return true;
+}
+
+void recorder_fail_folder_sync(const char *folder)
+{
+    pthread_mutex_lock(&recorder.mutex);
+    recorder.failing_folder = folder;
+    pthread_mutex_unlock(&recorder.mutex);
 }
 
 void recorder_note_folder_sync_around(const char *name)
@@ -352,7 +365,7 @@ void recorder_note_folder_sync_around(const char *name)
     char *folder = copy_text(name);
     char *slash = strrchr(folder, '/');
     *(slash != NULL ? slash : folder) = '\0';
-    recorder_note_folder_sync(folder);
+    (void)recorder_note_folder_sync(folder);
     free(folder);
 }
 

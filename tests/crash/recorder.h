@@ -79,6 +79,9 @@ void recording_dispose(recording *recorded);
 /** One hash over everything in it. */
 uint64_t recording_digest(const recording *recorded);
 
+/** The next sync of `folder` (relative to the recorded one) fails and does nothing; NULL: none. */
+void recorder_fail_folder_sync(const char *folder);
+
 /** Let the machine have booted anew: what the library reads as its boot id follows from `boot`. */
 void recorder_set_boot(unsigned boot);
 
@@ -105,7 +108,8 @@ void recorder_note_truncate(int file, int64_t size);
 void recorder_note_sync(int file, uint64_t flags);
 /* The folder that `name` is in. */
 void recorder_note_folder_sync_around(const char *name);
-void recorder_note_folder_sync(const char *folder);
+/* False when it is to fail. */
+bool recorder_note_folder_sync(const char *folder);
 
 /* While recording, `size` bytes that follow from the seed; false otherwise. */
 bool recorder_fill_random(void *bytes, size_t size);

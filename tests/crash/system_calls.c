@@ -152,13 +152,18 @@ static int sync_descriptor(int descriptor, int (*real)(int descriptor))
     if (!recorder_enter())
         return 0; /* no power will fail */
     int result = 0;
-    if (!is_known(descriptor))
+    int error = errno;
+    if (!is_known(descriptor)) {
         result = real(descriptor);
-    else if (descriptors[descriptor].file < 0)
-        recorder_note_folder_sync(descriptors[descriptor].folder);
-    else
+        error = errno;
+    } else if (descriptors[descriptor].file >= 0) {
         recorder_note_sync(descriptors[descriptor].file, 0);
+    } else if (!recorder_note_folder_sync(descriptors[descriptor].folder)) {
+        result = -1;
+        error = EIO;
+    }
     recorder_leave();
+    errno = error;
     return result;
 }
 
