@@ -3,7 +3,7 @@
  */
 #define _XOPEN_SOURCE 700
 
-#include "cli_support.h"
+#include "cli_shards.h"
 
 #include <dirent.h>
 #include <sqlite3.h>
@@ -11,7 +11,10 @@
 
 #include <stele/checkpoint.h>
 #include <stele/eventstore.h>
+#include <stele/shard_work.h>
 #include <stele/store.h>
+
+#include "store/fence.h"
 
 /* The row of `check` is `status`, and has `part` in it; the plain rows of a run. */
 static void expect_row(const ran *result, const char *status, const char *check, const char *part)
@@ -58,8 +61,8 @@ START_TEST(whole_store_has_nothing_to_be_mended)
     assert_has(result->out, "status\tcheck\tfinding\tfix\n");
     assert_lacks(result->out, "warn\t");
     static const char *const checks[] = {
-        "file",   "folder", "disk",  "processes",  "sqlite", "filesystem", "schema",
-        "anchor", "wal",    "space", "unfinished", "clock",  "checkpoint",
+        "file",   "folder", "disk", "processes", "sqlite",     "filesystem", "schema",
+        "anchor", "fence",  "wal",  "space",     "unfinished", "clock",      "checkpoint",
     };
     for (size_t i = 0; i < COUNT_OF(checks); i++)
         expect_row(result, "ok", checks[i], "");
@@ -443,6 +446,87 @@ START_TEST(damaged_checkpoint_is_bad_and_named)
 }
 END_TEST
 
+/* --- Fences --- */
+
+static int stop_at_verifying(void *context, const stele_progress *progress)
+{
+    (void)context;
+    return strcmp(progress->doing, "verifying") == 0;
+}
+
+/* To the root `other`, and never there. */
+static void cut_a_move_short(void)
+{
+    char root[1024];
+    stele_shards *shards = NULL;
+    stele_work work = STELE_WORK_INIT;
+    stele_shard_move move = STELE_SHARD_MOVE_INIT;
+    snprintf(root, sizeof(root), "%s", test_path("other"));
+    ck_assert_int_eq(mkdir(root, 0700), 0);
+    work.progress = stop_at_verifying;
+    move.organisation = "acme";
+    move.name_space = "orders";
+    move.root = root;
+    move.work = &work;
+    ck_assert_int_eq(stele_shards_open(test_root(), NULL, &shards), STELE_OK);
+    ck_assert_int_eq(stele_shards_move(shards, &move, NULL), STELE_CANCELLED);
+    stele_shards_close(shards);
+}
+
+static const char *orders_file(void)
+{
+    return test_path("root/acme/orders.db");
+}
+
+START_TEST(store_that_is_fenced_by_a_move_is_told_where_to_and_what_to_do)
+{
+    make_shards();
+    expect_row(SHARD("acme", "orders", "doctor"), "ok", "fence", "none");
+    cut_a_move_short();
+    const ran *result = SHARD("acme", "orders", "doctor");
+    expect_good(result);
+    expect_row(result, "warn", "fence", "/other/acme/orders.db'");
+    expect_row(result, "warn", "fence", "stele shards resume");
+    expect_row(result, "warn", "fence", "stele shards cancel -s /");
+    expect_row(result, "warn", "fence", "/root --org acme --ns orders");
+    result = WITHOUT_STORE("-s", orders_file(), "doctor");
+    expect_good(result);
+    expect_row(result, "warn", "fence", "/other/acme/orders.db'");
+    expect_row(result, "warn", "fence", "stele shards cancel -s ROOT");
+
+    assert_code(SHARD("acme", "orders", "shards", "cancel"), 0);
+    expect_row(SHARD("acme", "orders", "doctor"), "ok", "fence", "none");
+}
+END_TEST
+
+START_TEST(store_that_is_fenced_by_a_drop_is_told_how_to_keep_it)
+{
+    make_shards();
+    stele_store *store = NULL;
+    stele__fence fence = { .kind = STELE__FENCE_DROP, .id = "x" };
+    stele_store_info info = STELE_STORE_INFO_INIT;
+    ck_assert_int_eq(stele_store_open(orders_file(), NULL, &store), STELE_OK);
+    ck_assert_int_eq(stele__fence_raise(store, NULL, &fence), STELE_OK);
+    ck_assert_int_eq(stele_store_describe(store, &info), STELE_OK);
+    ck_assert_int_eq(info.fence, STELE_FENCE_DROP);
+    ck_assert_str_eq(info.fence_where, "");
+    stele_store_close(store);
+    const ran *result = SHARD("acme", "orders", "doctor");
+    expect_good(result);
+    expect_row(result, "warn", "fence", "being dropped");
+    expect_row(result, "warn", "fence", "stele shards undrop -s /");
+}
+END_TEST
+
+START_TEST(shard_that_is_elsewhere_is_not_looked_at_here)
+{
+    make_shards();
+    ck_assert_int_eq(mkdir(test_path("other"), 0700), 0);
+    assert_code(SHARD("acme", "orders", "shards", "move", "--to", test_path("other")), 0);
+    assert_refused(SHARD("acme", "orders", "doctor"), 7, "/other/acme/orders.db");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli doctor");
@@ -469,6 +553,9 @@ int main(void)
     tcase_add_test(tests, store_without_readers_has_none_behind);
     tcase_add_test(tests, reader_of_a_lost_timeline_is_bad);
     tcase_add_test(tests, damaged_checkpoint_is_bad_and_named);
+    tcase_add_test(tests, store_that_is_fenced_by_a_move_is_told_where_to_and_what_to_do);
+    tcase_add_test(tests, store_that_is_fenced_by_a_drop_is_told_how_to_keep_it);
+    tcase_add_test(tests, shard_that_is_elsewhere_is_not_looked_at_here);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -253,6 +253,13 @@ typedef enum stele_guarantee {
     STELE_GUARANTEE_HARDENED = 128  /**< Triggers and views of others don't run. */
 } stele_guarantee;
 
+/** What stops the writers of a store, in every process: see stele/shard_work.h. */
+typedef enum stele_fence {
+    STELE_FENCE_NONE = 0,
+    STELE_FENCE_MOVE = 1, /**< It has moved, or is just moving: STELE_MOVED. */
+    STELE_FENCE_DROP = 2  /**< It is being dropped, or that was cut short: STELE_FENCED. */
+} stele_fence;
+
 /** Facts about an open store. Filled by stele_store_describe(). */
 typedef struct stele_store_info {
     size_t struct_size; /**< Set by the caller to sizeof(stele_store_info). */
@@ -291,12 +298,14 @@ typedef struct stele_store_info {
     int64_t archived;       /**< Events whose payloads are in archives. */
     int64_t kept;           /**< Events of other stores that this one keeps as their archive. */
     bool backup;            /**< It is a backup: nothing is written until it is recovered. */
+    stele_fence fence;
+    char fence_where[512]; /**< STELE_FENCE_MOVE: the path of the file there; else "". */
 } stele_store_info;
 
 /* clang-format off */
 #define STELE_STORE_INFO_INIT { sizeof(stele_store_info), "", "", 0, 0, 0, 0, 0, 0, 0, 0, \
     STELE_DURABILITY_FULL, STELE_WAL_RESET_FIXED, false, false, false, false, false, 0, \
-    STELE_ANCHOR_NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 }, 0, 0, 0, 0, false }
+    STELE_ANCHOR_NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 }, 0, 0, 0, 0, false, STELE_FENCE_NONE, "" }
 /* clang-format on */
 
 /**

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/platform.h"
 #include "sqlite/borrowed.h"
+#include "store/fence.h"
 #include "store/group.h"
 #include "store/store.h"
 
@@ -108,6 +109,18 @@ static uint32_t find_guarantees(const stele_store *store, bool wal)
     return store->wrapped == NULL ? guarantees : guarantees & ~find_lost_guarantees(store, wal);
 }
 
+static stele_status describe_fence(stele_store *store, stele_store_info *info)
+{
+    stele__fence fence;
+    stele_status status = stele__fence_read(store, &fence);
+    if (status != STELE_OK || !fence.found)
+        return status;
+    info->fence = fence.kind == STELE__FENCE_DROP ? STELE_FENCE_DROP : STELE_FENCE_MOVE;
+    if (info->fence == STELE_FENCE_MOVE)
+        snprintf(info->fence_where, sizeof(info->fence_where), "%.511s", fence.where);
+    return STELE_OK;
+}
+
 /* What goes on just now, and what went on. */
 static void describe_state(stele_store *store, stele_store_info *info)
 {
@@ -148,6 +161,8 @@ stele_status stele_store_describe(stele_store *store, stele_store_info *info_out
         wal = status == STELE_OK && stele__database_has_wal(connection->database);
         stele__read_end(store, connection);
     }
+    if (status == STELE_OK)
+        status = describe_fence(store, &info);
     describe_state(store, &info);
     memcpy(info.uuid, store->uuid, sizeof(info.uuid));
     memcpy(info.epoch, store->epoch, sizeof(info.epoch));

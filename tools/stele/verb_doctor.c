@@ -178,6 +178,33 @@ static void look_at_space(diagnosis *to, const stele_store_info *info)
                 "it is one: nothing is written until stele recover made a store of it");
 }
 
+/* Who is named by its file has to know where it is. */
+static void look_at_fence(diagnosis *to, const stele_store_info *info)
+{
+    buffer fix = { 0 };
+    const char *words =
+        names_shard(to->of) ? store_words(to->of) : "-s ROOT --org ORGANISATION --ns NAMESPACE";
+    switch (info->fence) {
+    case STELE_FENCE_NONE: find_ok(to, "fence", "none"); break;
+    case STELE_FENCE_MOVE:
+        buffer_format(
+            &fix,
+            "write there; where nobody moves it any more: stele shards resume goes on with"
+            " it, stele shards cancel %s takes it back",
+            words);
+        find_warning(to, "fence", fix.bytes,
+                     "it takes no appends: it has moved, or is just moving, to '%s'",
+                     info->fence_where);
+        break;
+    case STELE_FENCE_DROP:
+        buffer_format(&fix, "stele shards drop, or to keep it: stele shards undrop %s", words);
+        find_warning(to, "fence", fix.bytes,
+                     "it takes no appends: it is being dropped, or that was cut short");
+        break;
+    }
+    buffer_dispose(&fix);
+}
+
 /* --- Clocks and readers --- */
 
 static stele_status find_record(stele_store *store, stele_read *read, int64_t *recorded_at,
@@ -320,6 +347,7 @@ static exit_code diagnose_store(diagnosis *to, stele_store *store)
         return report_status(status);
     look_at_schema(to, &info);
     look_at_anchor(to, &info);
+    look_at_fence(to, &info);
     look_at_wal(to, &info);
     look_at_readers(to, store);
     look_at_space(to, &info);
@@ -337,8 +365,20 @@ typedef struct opening {
     char damage[500];
 } opening;
 
+/* A shard behind a fence can't be acquired, and still be looked at. */
+static stele_status open_past_fence(const tool *of, const char *path, const stele_options *options,
+                                    stele_store **store_out)
+{
+    stele_status status = open_found(of, options, store_out);
+    if (!names_shard(of) || (status != STELE_MOVED && status != STELE_FENCED))
+        return status;
+    close_store(of, NULL);
+    return stele_store_open(path, options, store_out);
+}
+
 /* With what is asked for. A network filesystem, and damage, are found; the rest ends the tool. */
-static exit_code open_to_diagnose(const tool *of, stele_store **store_out, opening *said)
+static exit_code open_to_diagnose(const tool *of, const char *path, stele_store **store_out,
+                                  opening *said)
 {
     stele_options options = STELE_OPTIONS_INIT;
     options.must_exist = true;
@@ -349,11 +389,11 @@ static exit_code open_to_diagnose(const tool *of, stele_store **store_out, openi
         report_error("--immutable is for looking only, and this writes");
         return EXIT_USAGE;
     }
-    stele_status status = open_found(of, &options, store_out);
+    stele_status status = open_past_fence(of, path, &options, store_out);
     if (status == STELE_UNSUPPORTED) {
         snprintf(said->network, sizeof(said->network), "%s", stele_error_text());
         options.network_filesystem = true;
-        status = open_found(of, &options, store_out);
+        status = open_past_fence(of, path, &options, store_out);
     }
     if (status == STELE_OK)
         return EXIT_OK;
@@ -393,7 +433,7 @@ exit_code run_doctor(tool *of)
     stele_store *store = NULL;
     exit_code code = find_store(of, false, &to.path);
     if (code == EXIT_OK)
-        code = open_to_diagnose(of, &store, &said);
+        code = open_to_diagnose(of, to.path, &store, &said);
     if (code != EXIT_OK)
         return code;
     output_begin(&of->out, finding_columns, sizeof(finding_columns) / sizeof(finding_columns[0]));
