@@ -84,6 +84,7 @@ static inline void put_stray(const char *name)
     snprintf(path, sizeof(path), "%s/%s", test_path("root"), name);
     FILE *file = fopen(path, "w");
     ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs("no store\n", file), 0);
     fclose(file);
 }
 

@@ -1,6 +1,8 @@
 /* Listing shards and organisations from their folders. */
 #include "shard_lists.h"
 
+#include <stele/shard_work.h>
+
 #include <sys/resource.h>
 
 static const char long_name[] =
@@ -227,6 +229,34 @@ START_TEST(what_stands_for_no_name_is_passed_over)
 }
 END_TEST
 
+/* As acquiring one with `must_exist` says. */
+START_TEST(what_has_its_name_alone_is_no_shard_yet)
+{
+    static const char *const empty[] = { "a/c.db", "a/.db", "a/%%.db", "d/e.db" };
+    stele_shard *shard = NULL;
+    stele_acquire how = STELE_ACQUIRE_INIT;
+    make_shard("a", "b");
+    make_shard("d", "f");
+    for (size_t i = 0; i < COUNT_OF(empty); i++) {
+        char path[700];
+        snprintf(path, sizeof(path), "%s/%s", test_path("root"), empty[i]);
+        FILE *file = fopen(path, "wx");
+        ck_assert_ptr_nonnull(file);
+        fclose(file);
+    }
+
+    ck_assert_str_eq(list_shards(NULL), "a/b d/f");
+
+    how.must_exist = true;
+    assert_status(stele_shards_acquire(shards, "a", "c", &how, &shard), STELE_NOT_FOUND);
+    make_shard("a", "c");
+    ck_assert_str_eq(list_shards(NULL), "a/b a/c d/f");
+    put_stray("d/e.db-wal"); /* it has lost what it held */
+    ck_assert_str_eq(list_shards(NULL), "a/b a/c d/e d/f");
+    assert_status(stele_shards_verify(shards, "d", "e", NULL, NULL), STELE_CORRUPT);
+}
+END_TEST
+
 START_TEST(who_has_moved_is_marked)
 {
     put_stray("nothing");
@@ -382,6 +412,7 @@ static Suite *shards_list_suite(void)
     tcase_add_test(tests, what_lies_under_the_hash_of_another_name_is_passed_over);
     tcase_add_test(tests, without_that_the_store_itself_is_asked);
     tcase_add_test(tests, what_stands_for_no_name_is_passed_over);
+    tcase_add_test(tests, what_has_its_name_alone_is_no_shard_yet);
     tcase_add_test(tests, who_has_moved_is_marked);
     tcase_add_test(tests, an_entry_says_where_and_whether_it_is_open);
     tcase_add_test(tests, a_list_outlives_the_shards_and_says_so);

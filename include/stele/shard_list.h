@@ -56,7 +56,7 @@ typedef struct stele_shard_entry {
 typedef struct stele_shard_list stele_shard_list;
 
 /**
- * List shards. An organisation that isn't there has none.
+ * List shards. An organisation that isn't there has none, and an empty file is none.
  *
  * @param read NULL lists all. Copied.
  * @return STELE_OK; STELE_MISUSE; STELE_TOO_LARGE, STELE_INVALID (a name); STELE_IO;

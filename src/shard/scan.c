@@ -196,6 +196,14 @@ static void order_scan(stele__scan *scan)
 
 /* --- Folders --- */
 
+/* Of an empty file: somebody may just be making one, or was cut then. One that has lost what it held
+ * is told by its WAL. */
+static bool is_name_alone(const char *path)
+{
+    bool stale = false;
+    return stele__shard_companions_judge(path, &stale) != STELE_CORRUPT;
+}
+
 static stele_status take_folder_entry(stele_shards *shards, const char *folder, const char *name,
                                       bool organisation, stele__scan *scan)
 {
@@ -213,6 +221,8 @@ static stele_status take_folder_entry(stele_shards *shards, const char *folder, 
         return STELE_OK;
     if (!join_path(folder, name, "", path) || stele__look_at_file(path, &facts) != STELE_OK
         || !(organisation ? facts.folder : facts.regular))
+        return STELE_OK;
+    if (!organisation && kind == SCAN_STORE && facts.size == 0 && is_name_alone(path))
         return STELE_OK;
     return take_component(shards, folder, component, organisation, kind, scan);
 }
