@@ -269,6 +269,112 @@ START_TEST(it_is_set_and_taken_away_while_threads_write)
 }
 END_TEST
 
+/* --- Changes of states that wait while it is set --- */
+
+static void open_unsequenced(void)
+{
+    open_in_file();
+    make_counting(store);
+}
+
+static int count_waiting(void)
+{
+    int count = 0;
+    pthread_mutex_lock(&store->mutex);
+    for (const stele__waiter *waiter = store->first_waiter; waiter != NULL; waiter = waiter->next)
+        count++;
+    pthread_mutex_unlock(&store->mutex);
+    return count;
+}
+
+static void wait_for_waiting(int count)
+{
+    while (count_waiting() < count)
+        wait_a_little();
+}
+
+static void *set_it(void *context)
+{
+    *(stele_status *)context = stele__sequencer_set(store, &counted.sequencer);
+    return NULL;
+}
+
+typedef struct late_call {
+    stele__change change;
+    answer answer;
+} late_call;
+
+static void *call_late(void *context)
+{
+    late_call *late = context;
+    call_public(store, &late->change, 0, &late->answer);
+    return NULL;
+}
+
+/* It found none when it came, and one when it had the turn: then it goes there. */
+static void expect_overtaken_by_setting(stele__change_kind kind, const void *what)
+{
+    pthread_t setter, caller;
+    stele_status set = STELE_MISUSE;
+    late_call late = { .change = { .kind = kind, .what = what, .count = 1 } };
+    stele_transaction *holding = begin();
+    ck_assert_int_eq(pthread_create(&setter, NULL, set_it, &set), 0);
+    wait_for_waiting(1);
+    ck_assert_int_eq(pthread_create(&caller, NULL, call_late, &late), 0);
+    wait_for_waiting(2);
+
+    stele_transaction_end(holding);
+
+    pthread_join(setter, NULL);
+    pthread_join(caller, NULL);
+    assert_status(set, STELE_OK);
+    ck_assert_msg(late.answer.status == STELE_OK, "%s: %s", stele_status_name(late.answer.status),
+                  late.answer.text);
+    ck_assert(late.answer.changed.changed);
+    ck_assert(late.answer.changed.finished);
+    ck_assert_int_eq(atomic_load(&counted.calls), 1);
+    assert_verified(store);
+}
+
+START_TEST(archiving_that_waited_while_it_was_set_goes_to_it)
+{
+    stele_archive archive = STELE_ARCHIVE_INIT;
+    fill_stream("a-1", 2);
+    archive.stream = "a-1";
+    expect_overtaken_by_setting(STELE__CHANGE_ARCHIVE, &archive);
+}
+END_TEST
+
+START_TEST(restoring_that_waited_while_it_was_set_goes_to_it)
+{
+    stele_archive archive = STELE_ARCHIVE_INIT;
+    stele_restore restore = STELE_RESTORE_INIT;
+    fill_stream("a-1", 2);
+    archive.stream = restore.stream = "a-1";
+    assert_status(stele_store_archive(store, &archive, NULL), STELE_OK);
+    expect_overtaken_by_setting(STELE__CHANGE_RESTORE, &restore);
+}
+END_TEST
+
+START_TEST(tombstoning_that_waited_while_it_was_set_goes_to_it)
+{
+    stele_tombstone tombstone = STELE_TOMBSTONE_INIT;
+    fill_stream("a-1", 2);
+    tombstone.stream = "a-1";
+    tombstone.reason = "closed";
+    expect_overtaken_by_setting(STELE__CHANGE_TOMBSTONE, &tombstone);
+}
+END_TEST
+
+START_TEST(deletion_that_waited_while_it_was_set_goes_to_it)
+{
+    stele_delete what = STELE_DELETE_INIT;
+    fill_stream("a-1", 2);
+    what.stream = "a-1";
+    expect_overtaken_by_setting(STELE__CHANGE_DELETE, &what);
+}
+END_TEST
+
 /* With a queue that a committer empties, so that the change comes between queueing and commit. */
 static void open_sequenced_with_committer(void)
 {
@@ -292,6 +398,12 @@ static Suite *sequencer_load_suite(void)
     tests = add_sequenced_case(suite, "with a committer", open_sequenced_with_committer);
     tcase_set_timeout(tests, effort_is_long() ? 900 : 120);
     tcase_add_test(tests, it_is_set_and_taken_away_while_threads_write);
+
+    tests = add_sequenced_case(suite, "while it is set", open_unsequenced);
+    tcase_add_test(tests, archiving_that_waited_while_it_was_set_goes_to_it);
+    tcase_add_test(tests, restoring_that_waited_while_it_was_set_goes_to_it);
+    tcase_add_test(tests, tombstoning_that_waited_while_it_was_set_goes_to_it);
+    tcase_add_test(tests, deletion_that_waited_while_it_was_set_goes_to_it);
     return suite;
 }
 

@@ -236,11 +236,9 @@ static stele_status archive_here(stele_store *store, const stele_archive *archiv
     bool taken = false;
     bool written = false;
     stele_status status = stele__work_begin(&work, store, archive->work);
-    if (status == STELE_OK && !archive->dry_run)
-        status = stele__propose_state(store, STELE__CHANGE_ARCHIVE, archive, work.options.wait,
-                                      changed, &taken);
-    if (status == STELE_OK && !taken)
-        status = stele__write_begin_durably(store, work.options.wait, &connection);
+    if (status == STELE_OK)
+        status = stele__propose_or_begin(store, STELE__CHANGE_ARCHIVE, archive, work.options.wait,
+                                         archive->dry_run, changed, &taken, &connection);
     if (status != STELE_OK || taken)
         return status;
     status = stele__archive_in_place(store, connection, archive, changed, &written);

@@ -125,9 +125,10 @@ static stele_status look_before_delete(stele_store *store, const stele_delete *w
     return status;
 }
 
+/* `*sequenced_out`: nothing was done, a sequencer has just come. */
 static stele_status begin_delete(stele_store *store, const stele_delete *what,
                                  const stele_wait *wait, const stele__range *seen, bool has_archive,
-                                 int64_t *id_out, stele_changed *changed)
+                                 int64_t *id_out, bool *sequenced_out, stele_changed *changed)
 {
     stele__connection *connection = NULL;
     stele__stream_row row;
@@ -136,6 +137,11 @@ static stele_status begin_delete(stele_store *store, const stele_delete *what,
     stele_status status = stele__write_begin_durably(store, wait, &connection);
     if (status != STELE_OK)
         return status;
+    *sequenced_out = stele__sequencer_is_there(store);
+    if (*sequenced_out) {
+        stele__write_end(store);
+        return STELE_OK;
+    }
     status = find_stream(connection, what, &row, &moved, &range, changed);
     /* It was moved since we looked for its archive. */
     if (status == STELE_OK && moved && !what->leave_archived
@@ -234,6 +240,7 @@ static stele_status delete_stream(stele_store *store, const stele_delete *what,
     if (status == STELE_OK)
         status = stele__work_begin(&work, store, what->work);
     bool taken = false;
+    bool sequenced = false;
     if (status == STELE_OK && !what->dry_run)
         status = stele__propose_state(store, STELE__CHANGE_DELETE, what, work.options.wait, changed,
                                       &taken);
@@ -245,14 +252,17 @@ static stele_status delete_stream(stele_store *store, const stele_delete *what,
         status = look_before_delete(store, what, work.options.wait, &range, &handle, changed);
     if (status == STELE_OK && !what->dry_run) {
         status = begin_delete(store, what, work.options.wait, &range, handle.store != NULL, &id,
-                              changed);
-        if (status == STELE_OK)
+                              &sequenced, changed);
+        if (status == STELE_OK && !sequenced)
             status = finish_delete(store, handle.store, what->now, id, &work, changed);
-        if (status == STELE_OK)
+        if (status == STELE_OK && !sequenced)
             status = look_after_delete(store, id, changed);
     }
     stele__archive_close(&handle);
-    return status;
+    if (!sequenced)
+        return status;
+    *changed = (stele_changed){ 0 };
+    return delete_stream(store, what, changed);
 }
 
 stele_status stele_store_delete(stele_store *store, const stele_delete *what,

@@ -136,8 +136,9 @@ static stele_status restore_stream(stele_store *store, const stele_restore *rest
     if (status == STELE_OK && moved)
         return restore_moved(store, restore, &work, &row, &range, changed);
     if (status == STELE_OK)
-        status = stele__write_begin_durably(store, work.options.wait, &connection);
-    if (status != STELE_OK)
+        status = stele__propose_or_begin(store, STELE__CHANGE_RESTORE, restore, work.options.wait,
+                                         restore->dry_run, changed, &taken, &connection);
+    if (status != STELE_OK || taken)
         return status;
     status = stele__restore_in_place(store, connection, restore, changed, &written);
     if (status == STELE_OK && written)

@@ -176,6 +176,24 @@ stele_status stele__propose_state(stele_store *store, stele__change_kind kind, c
     return stele__sequencer_offer(store, &change, taken_out);
 }
 
+/* With the turn held nobody sets a sequencer; until then one may have come. */
+stele_status stele__propose_or_begin(stele_store *store, stele__change_kind kind, const void *what,
+                                     const stele_wait *wait, bool dry_run, stele_changed *changed,
+                                     bool *taken_out, stele__connection **connection_out)
+{
+    *taken_out = false;
+    while (true) {
+        stele_status status = STELE_OK;
+        if (!dry_run)
+            status = stele__propose_state(store, kind, what, wait, changed, taken_out);
+        if (status == STELE_OK && !*taken_out)
+            status = stele__write_begin_durably(store, wait, connection_out);
+        if (status != STELE_OK || *taken_out || dry_run || !stele__sequencer_is_there(store))
+            return status;
+        stele__write_end(store);
+    }
+}
+
 void stele__report_change(stele_status status, const stele_changed *changed,
                           stele_changed *changed_out)
 {
@@ -198,11 +216,9 @@ stele_status stele_store_tombstone(stele_store *store, const stele_tombstone *to
     if (status != STELE_OK)
         return status;
     status = check_tombstone(tombstone, &taken);
-    if (status == STELE_OK && !taken.dry_run)
-        status = stele__propose_state(store, STELE__CHANGE_TOMBSTONE, &taken, taken.wait, &changed,
-                                      &proposed);
-    if (status == STELE_OK && !proposed)
-        status = stele__write_begin_durably(store, taken.wait, &connection);
+    if (status == STELE_OK)
+        status = stele__propose_or_begin(store, STELE__CHANGE_TOMBSTONE, &taken, taken.wait,
+                                         taken.dry_run, &changed, &proposed, &connection);
     if (status == STELE_OK && !proposed) {
         status = tombstone_in_place(store, connection, &taken, &changed, &written);
         if (status == STELE_OK && written)

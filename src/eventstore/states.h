@@ -12,6 +12,11 @@ stele_status stele__check_change(const char *stream, int64_t expected_version);
 /* A change of a stream's state goes to the store's sequencer; `*taken_out` false: it has none. */
 stele_status stele__propose_state(stele_store *store, stele__change_kind kind, const void *what,
                                   const stele_wait *wait, stele_changed *changed, bool *taken_out);
+/* The same, or begin to write durably: `*taken_out` false and OK: a transaction, to be ended. With
+ * `dry_run` nothing is proposed. */
+stele_status stele__propose_or_begin(stele_store *store, stele__change_kind kind, const void *what,
+                                     const stele_wait *wait, bool dry_run, stele_changed *changed,
+                                     bool *taken_out, stele__connection **connection_out);
 /* Of a public call. */
 void stele__report_change(stele_status status, const stele_changed *changed,
                           stele_changed *changed_out);
