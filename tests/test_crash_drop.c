@@ -7,6 +7,7 @@
 
 #include <stele.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -310,12 +311,161 @@ START_TEST(folders_that_are_not_synced_are_found_out)
 }
 END_TEST
 
+/* --- One that is damaged, with commits in its WAL --- */
+
+static const char damaged_bytes[] = "this was a store once";
+static const char commits_bytes[] = "commits that the file doesn't have";
+
+static void put_durably(const char *path, const char *bytes, size_t size)
+{
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_eq(write(descriptor, bytes, size), (ssize_t)size);
+    ck_assert_int_eq(fsync(descriptor), 0);
+    close(descriptor);
+}
+
+static void sync_names_in(const char *folder)
+{
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_eq(fsync(descriptor), 0);
+    close(descriptor);
+}
+
+static void drop_damaged_and_bring_it_back(crash_run *run)
+{
+    char path[512];
+    char wal[600];
+    stele_shards *shards = NULL;
+    stele_shard *shard = NULL;
+    expect_ok(run, "opening", open_shards_in(test_path("disk"), &shards));
+    expect_ok(run, "acquiring", stele_shards_acquire(shards, "acme", "other", NULL, &shard));
+    stele_shard_release(shard);
+    expect_ok(run, "finding", stele_shards_path(shards, "acme", "orders", path, sizeof(path)));
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    put_durably(wal, commits_bytes, sizeof(commits_bytes));
+    put_durably(path, damaged_bytes, sizeof(damaged_bytes));
+    sync_names_in(test_path("disk/root/acme"));
+    run->cut_from = recorder_now();
+    for (int i = 0; i < ROUNDS; i++) {
+        expect_ok(run, "dropping", stele_shards_drop(shards, "acme", "orders", true, NULL));
+        expect_ok(run, "undropping", stele_shards_undrop(shards, "acme", "orders", NULL));
+    }
+    expect_ok(run, "dropping", stele_shards_drop(shards, "acme", "orders", true, NULL));
+    run->cut_to = recorder_now();
+    stele_shards_close(shards);
+}
+
+static bool holds_bytes(const char *path, const char *bytes, size_t size)
+{
+    char found[128];
+    int descriptor = open(path, O_RDONLY);
+    if (descriptor < 0)
+        return false;
+    ssize_t got = read(descriptor, found, sizeof(found));
+    close(descriptor);
+    return got == (ssize_t)size && memcmp(found, bytes, size) == 0;
+}
+
+static void expect_with_commits(const char *path, const char *when, verdict *found)
+{
+    char wal[1100];
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    if (!holds_bytes(path, damaged_bytes, sizeof(damaged_bytes)))
+        verdict_break(found, "%s: the file isn't what it was", when);
+    if (!holds_bytes(wal, commits_bytes, sizeof(commits_bytes)))
+        verdict_break(found, "%s: the file has parted with its WAL", when);
+}
+
+/* Its path, where it is; "" when it is nowhere. */
+static void find_damaged(stele_shards *shards, const char *path, char found_out[1024],
+                         verdict *found)
+{
+    stele_trash *trash = NULL;
+    const stele_trashed *trashed = NULL;
+    int count = access(path, F_OK) == 0;
+    snprintf(found_out, 1024, "%s", count == 1 ? path : "");
+    stele_status status = stele_shards_trash(shards, &trash);
+    while (status == STELE_OK && (status = stele_trash_next(trash, &trashed)) == STELE_OK) {
+        snprintf(found_out, 1024, "%s", trashed->path);
+        count++;
+    }
+    stele_trash_close(trash);
+    if (count != 1)
+        verdict_break(found, "it is at %d places", count);
+}
+
+/* What was left of it in its place takes no name from the next one. */
+static void use_the_name(stele_shards *shards, bool maintain, verdict *found)
+{
+    stele_shard *shard = NULL;
+    stele_maintained maintained;
+    stele_status status = maintain ? stele_shards_maintain(shards, NULL, &maintained) : STELE_OK;
+    if (status == STELE_OK)
+        status = stele_shards_acquire(shards, "acme", "orders", NULL, &shard);
+    if (status != STELE_OK)
+        verdict_break_status(found, "using its name", status);
+    stele_shard_release(shard);
+}
+
+static verdict judge_damaged(crash_run *run, const char *folder, size_t cut, bool thorough)
+{
+    verdict found = { 0 };
+    stele_shards *shards = NULL;
+    char path[512];
+    char where[1024];
+    (void)run;
+    stele_status status = open_shards_in(folder, &shards);
+    if (status == STELE_OK)
+        status = stele_shards_path(shards, "acme", "orders", path, sizeof(path));
+    if (status != STELE_OK)
+        verdict_break_status(&found, "opening", status);
+    find_damaged(shards, path, where, &found);
+    if (!found.broken)
+        expect_with_commits(where, "after the cut", &found);
+    bool in_trash = strcmp(where, path) != 0;
+    if (!found.broken && in_trash && cut % 3 == 0) {
+        use_the_name(shards, thorough, &found);
+        expect_with_commits(where, "beside a new one", &found);
+    } else if (!found.broken) {
+        if (!in_trash && cut % 2 == 0) {
+            status = stele_shards_drop(shards, "acme", "orders", true, NULL);
+            in_trash = true;
+        }
+        if (status == STELE_OK && in_trash)
+            status = stele_shards_undrop(shards, "acme", "orders", NULL);
+        if (status != STELE_OK)
+            verdict_break_status(&found, "going on", status);
+        expect_with_commits(path, "brought back", &found);
+    }
+    stele_shards_close(shards);
+    return found;
+}
+
+static const crash_workload dropping_damaged = {
+    .name = "drop-damaged",
+    .work = drop_damaged_and_bring_it_back,
+    .judge = judge_damaged,
+    .plain_sqlite = true,
+    .cuts = 300,
+};
+
+/* Without its WAL it could lose commits if it is mended some day. */
+START_TEST(a_damaged_one_and_its_wal_never_part)
+{
+    crash_expect_whole(&dropping_damaged);
+}
+END_TEST
+
 int main(void)
 {
     crash_setup();
     Suite *suite = suite_create("crash_drop");
     TCase *tests = crash_case(suite, "drop");
     tcase_add_test(tests, dropping_and_bringing_back_may_be_cut_anywhere);
+    tests = crash_case(suite, "drop-damaged");
+    tcase_add_test(tests, a_damaged_one_and_its_wal_never_part);
     tests = crash_case(suite, "control-drop-folders");
     tcase_add_test(tests, folders_that_are_not_synced_are_found_out);
     return run_suite(suite);

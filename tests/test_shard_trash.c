@@ -233,6 +233,56 @@ START_TEST(one_that_is_damaged_takes_its_wal_along_and_back)
 }
 END_TEST
 
+static void back_up_other(void)
+{
+    char path[512];
+    stele_backup backup = STELE_BACKUP_INIT;
+    fill_shard("other", 2);
+    snprintf(path, sizeof(path), "%s", test_path("backup"));
+    backup.path = path;
+    expect_fine(stele_shards_backup(shards, "acme", "other", &backup, NULL));
+}
+
+/* As a power cut leaves it that comes when the store is in the trash: its WAL still has its old
+ * name, too. That is nobody else's. */
+START_TEST(what_a_cut_drop_left_is_in_nobodys_way)
+{
+    char path[512];
+    char backup[512];
+    char wal[700];
+    char copy[700];
+    stele_recover recover = STELE_RECOVER_INIT;
+    back_up_other();
+    fill_shard("orders", 1);
+    stele_shards_close(shards);
+    open_shards();
+    expect_fine(stele_shards_path(shards, "acme", "orders", path, sizeof(path)));
+    tamper_in_wal(path);
+    expect_fine(stele_shards_drop(shards, "acme", "orders", true, NULL));
+    snprintf(wal, sizeof(wal), "%s-wal", look_into_trash().path);
+    snprintf(copy, sizeof(copy), "%s-wal", path);
+    copy_file(wal, copy);
+
+    snprintf(backup, sizeof(backup), "%s", test_path("backup"));
+    recover.backup = backup;
+    expect_fine(stele_shards_recover(shards, "acme", "orders", &recover, NULL));
+    expect_events("orders", 2);
+    expect_fine(stele_shards_drop(shards, "acme", "orders", false, NULL));
+    copy_file(wal, copy);
+    fill_shard("orders", 3); /* a new one */
+    expect_events("orders", 3);
+    expect_fine(stele_shards_drop(shards, "acme", "orders", false, NULL));
+
+    FILE *file = fopen(copy, "w"); /* but what isn't in the trash */
+    ck_assert_ptr_nonnull(file);
+    fputs("other commits", file);
+    fclose(file);
+    stele_shard *shard = NULL;
+    expect_status(stele_shards_acquire(shards, "acme", "orders", NULL, &shard), STELE_CORRUPT);
+    ck_assert_int_eq(access(copy, F_OK), 0);
+}
+END_TEST
+
 /* Something is in the way when the WAL has gone to the trash already. */
 START_TEST(one_that_can_not_be_dropped_keeps_its_wal)
 {
@@ -294,6 +344,7 @@ static Suite *trash_suite(void)
     tcase_add_test(tests, one_that_somebody_reads_in_the_trash_is_busy);
     tcase_add_test(tests, one_that_is_damaged_is_dropped_by_force_alone);
     tcase_add_test(tests, one_that_is_damaged_takes_its_wal_along_and_back);
+    tcase_add_test(tests, what_a_cut_drop_left_is_in_nobodys_way);
     tcase_add_test(tests, one_that_can_not_be_dropped_keeps_its_wal);
     tcase_add_test(tests, another_shards_file_is_dropped_by_force_alone);
     suite_add_tcase(suite, tests);

@@ -26,11 +26,18 @@ static stele_status path_of_companion(char out[STELE__SHARD_PATH_MAX], const cha
     return STELE_OK;
 }
 
-stele_status stele__shard_companions_remove(const char *path)
+static bool may_hold_commits(const char *suffix)
+{
+    return strcmp(suffix, "-wal") == 0 || strcmp(suffix, "-journal") == 0;
+}
+
+stele_status stele__shard_companions_remove(const char *path, bool keep_commits)
 {
     stele_status status = STELE_OK;
     for (size_t i = 0; i < COMPANION_COUNT; i++) {
         char companion[STELE__SHARD_PATH_MAX];
+        if (keep_commits && may_hold_commits(companions[i]))
+            continue;
         stele_status removed = path_of_companion(companion, path, companions[i]);
         if (removed == STELE_OK)
             removed = stele__remove_file(companion);
@@ -51,9 +58,7 @@ stele_status stele__shard_companions_judge(const char *path, bool *stale_out)
             status = stele__look_at_file(companion, &facts);
         if (status != STELE_OK)
             return status;
-        bool holds_commits =
-            strcmp(companions[i], "-wal") == 0 || strcmp(companions[i], "-journal") == 0;
-        if (facts.exists && facts.size > 0 && holds_commits)
+        if (facts.exists && facts.size > 0 && may_hold_commits(companions[i]))
             return stele__fail(
                 STELE_CORRUPT,
                 "'%s' is missing or empty beside '%s': put the database back where that is", path,
@@ -117,7 +122,7 @@ stele_status stele__shard_create(stele_shards *shards, const char *organisation,
     char error[STELE__ERROR_SIZE];
     stele__keep_error(error);
     (void)stele__remove_file(path);
-    (void)stele__shard_companions_remove(path);
+    (void)stele__shard_companions_remove(path, false);
     stele__restore_error(error);
     return status;
 }

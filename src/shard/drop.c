@@ -287,7 +287,7 @@ static stele_status bring_back(dropping *of, stele__shard_place *place, const ch
     if (status == STELE_OK && !damaged) /* whose WAL may lie there already */
         status = stele__shard_companions_judge(place->path, &stale);
     if (status == STELE_OK)
-        status = stele__shard_companions_remove(place->path);
+        status = stele__shard_companions_remove(place->path, false);
     if (status == STELE_OK)
         status =
             stele__shard_name_keep(of->shards->root, of->organisation, of->name_space, true, place);
@@ -307,6 +307,8 @@ static stele_status undrop_locked(dropping *of, const char *id)
     status = stele__trash_lock(of->shards, &of->patience, &trash);
     if (status == STELE_NOT_FOUND)
         return stele__fail(STELE_NOT_FOUND, "nothing is in the trash");
+    if (status == STELE_OK)
+        status = stele__trash_tidy_place(of->shards, &place);
     if (status == STELE_OK)
         status = bring_back(of, &place, id);
     stele__folder_lock_drop(&trash);

@@ -110,7 +110,7 @@ static stele_status reserve_free_place(stele__mover *mover)
     if (status == STELE_CORRUPT)
         return stele__fail_within(STELE_CONFLICT, "something is in the way");
     if (status == STELE_OK && stale)
-        status = stele__shard_companions_remove(mover->to.path);
+        status = stele__shard_companions_remove(mover->to.path, false);
     return status == STELE_OK && !reserved ? write_reservation(mover) : status;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/failure.h"
 #include "base/platform.h"
+#include "shard/trash.h"
 
 /* With the folder's lock: OK when there is a store now, or with `*again_out`. */
 static stele_status create_missing(stele_shards *shards, const stele__shard_slot *slot,
@@ -43,6 +44,11 @@ static stele_status find_or_create(stele_shards *shards, stele__shard_slot *slot
     if (place->exists)
         return STELE_OK;
     status = stele__shard_companions_judge(place->path, stale_out);
+    if (status == STELE_CORRUPT && exclusive && !shards->store_options.read_only) {
+        status = stele__trash_tidy_place(shards, place);
+        if (status == STELE_OK)
+            status = stele__shard_companions_judge(place->path, stale_out);
+    }
     /* They may be those of a store that was created since we looked. */
     *stale_out = *stale_out || status == STELE_CORRUPT;
     if (status == STELE_CORRUPT && !exclusive)
@@ -55,7 +61,7 @@ static stele_status find_or_create(stele_shards *shards, stele__shard_slot *slot
     if (*stale_out && !exclusive) /* alone, so that they can be nobody's */
         return STELE_OK;
     if (*stale_out)
-        status = stele__shard_companions_remove(place->path);
+        status = stele__shard_companions_remove(place->path, false);
     if (status == STELE_OK && place->claimed)
         status = stele__remove_file(place->path);
     if (status == STELE_OK)

@@ -196,8 +196,8 @@ static void order_scan(stele__scan *scan)
 
 /* --- Folders --- */
 
-/* Of an empty file: somebody may just be making one, or was cut then. One that has lost what it held
- * is told by its WAL. */
+/* Of an empty file: somebody may just be making one, or was cut then. One that has lost what it
+ * held is told by its WAL. */
 static bool is_name_alone(const char *path)
 {
     bool stale = false;

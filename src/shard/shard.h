@@ -206,8 +206,9 @@ stele_status stele__shard_create(stele_shards *shards, const char *organisation,
                                  bool *created_out);
 /* What lies beside a store that isn't there: CORRUPT when it may hold commits. */
 stele_status stele__shard_companions_judge(const char *path, bool *stale_out);
-/* Remove what lies beside the store at `path`: -wal, -shm, -journal, -lock and -anchor. */
-stele_status stele__shard_companions_remove(const char *path);
+/* Remove what lies beside the store at `path`: -wal, -shm, -journal, -lock and -anchor.
+ * `keep_commits`: but for -wal and -journal. */
+stele_status stele__shard_companions_remove(const char *path, bool keep_commits);
 /* Whether anything in `folder` may be what a cut creation left; without a lock. */
 stele_status stele__shard_sweep_wanted(const char *folder, bool *wanted_out);
 /* What cut creations left in `folder`: with its exclusive lock. */

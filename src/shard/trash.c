@@ -112,7 +112,7 @@ static stele_status make_item(stele_shards *shards, char id_out[STELE__TRASH_ID_
 }
 
 /* Of a store that can't be opened they may hold commits which the file doesn't. */
-static const char *const commits_beside[] = { "-wal", "-journal" };
+static const char *const commits_beside[] = STELE__COMMITS_BESIDE;
 
 /* `publish`: under a second name; else it only has the new one afterwards. */
 static stele_status carry_commits(const char *from_store, const char *to_store, bool publish)
@@ -148,6 +148,17 @@ static void carry_anchor(const char *from_store, const char *to_store)
                    stele_error_text());
 }
 
+/* It is in the trash, with its store. What is left here is tidied away later. */
+static void remove_carried(const stele__shard_place *place)
+{
+    stele_status status = stele__shard_companions_remove(place->path, false);
+    if (status == STELE_OK)
+        status = stele__sync_folder(place->path);
+    if (status != STELE_OK)
+        stele__log(STELE_LOG_WARNING, "'%s' is in the trash, and something of it stays: %s",
+                   place->path, stele_error_text());
+}
+
 static stele_status fill_trash_item(stele_shards *shards, const char *id, const char *organisation,
                                     const char *name_space, const stele__shard_place *place,
                                     bool moved, bool damaged)
@@ -157,13 +168,16 @@ static stele_status fill_trash_item(stele_shards *shards, const char *id, const 
     path_in_item(shards, id, NOTE_NAME, note);
     path_in_item(shards, id, STORE_NAME, store);
     stele_status status = write_trash_note(note, organisation, name_space, moved);
+    /* At both places, durably, before the store is at the other. */
     if (status == STELE_OK && damaged)
-        status = carry_commits(place->path, store, false);
+        status = carry_commits(place->path, store, true);
+    if (status == STELE_OK && damaged)
+        status = stele__sync_folder(store);
     /* Before the store goes, durably: what is left would be taken for that of the next one. */
     if (status == STELE_OK)
         carry_anchor(place->path, store);
     if (status == STELE_OK)
-        status = stele__shard_companions_remove(place->path);
+        status = stele__shard_companions_remove(place->path, damaged);
     if (status == STELE_OK)
         status = stele__sync_folder(place->path);
     if (status == STELE_OK)
@@ -173,6 +187,8 @@ static stele_status fill_trash_item(stele_shards *shards, const char *id, const 
         status = stele__sync_folder(store);
     if (status == STELE_OK)
         status = stele__sync_folder(place->path);
+    if (status == STELE_OK && damaged)
+        remove_carried(place);
     if (status == STELE_OK)
         return STELE_OK;
     char error[STELE__ERROR_SIZE];
@@ -228,6 +244,8 @@ stele_status stele__trash_take(const stele__trash_item *item, const stele__shard
                                bool damaged)
 {
     stele_status status = damaged ? carry_commits(item->path, place->path, true) : STELE_OK;
+    if (status == STELE_OK && damaged)
+        status = stele__sync_folder(place->path);
     if (status == STELE_OK)
         status = stele__rename(item->path, place->path);
     if (status == STELE_OK)
@@ -436,6 +454,8 @@ stele_status stele__trash_purge(stele_shards *shards, stele__work *work, uint64_
     if (status != STELE_OK || !facts.exists)
         return status;
     status = stele__patience_begin(&patience, &no_wait, 0, NULL);
+    if (status == STELE_OK)
+        status = stele__trash_tidy_all(shards, &patience);
     if (status == STELE_OK)
         status = stele__trash_lock(shards, &patience, &lock);
     if (status == STELE_BUSY || status == STELE_NOT_FOUND) /* next time */

@@ -6,6 +6,7 @@
  *         note        whose it was
  *         shard.db    the store; comes last, by one renaming, and goes first
  *         shard.db-anchor
+ *         shard.db-wal, shard.db-journal      of one that is damaged, and before it
  *
  * An item without a store is none: it was cut short, and goes at maintenance.
  */
@@ -30,7 +31,8 @@ typedef struct stele__trash_item {
 /*
  * Take the store out of `place` and into the trash: durably, and at each moment it is in one of
  * both. With the exclusive lock of the organisation's folder, and nobody having the file open.
- * `moved`: it is somewhere else now. `damaged`: with its WAL, which may not be moved into it.
+ * `moved`: it is somewhere else now. `damaged`: with its WAL, which may not be moved into it, and
+ * is beside it at each moment, where a file can have two names.
  */
 stele_status stele__trash_put(stele_shards *shards, const char *organisation,
                               const char *name_space, const stele__shard_place *place, bool moved,
@@ -53,5 +55,22 @@ stele_status stele__trash_take(const stele__trash_item *item, const stele__shard
                                bool damaged);
 /* Remove one, or what is left of it. With the lock. */
 stele_status stele__trash_remove(const stele__trash_item *item);
+
+/* --- trash_tidy.c --- */
+
+/* What may hold commits that the file doesn't. */
+#define STELE__COMMITS_BESIDE                                                                      \
+    {                                                                                              \
+        "-wal", "-journal"                                                                         \
+    }
+
+/* With the exclusive lock of its folder, and no store in `place`: commits that are beside a store
+ * in the trash go from here. A drop of a damaged one that was cut leaves them at both places. */
+stele_status stele__trash_tidy_place(stele_shards *shards, const stele__shard_place *place);
+/* The same without a lock, where something is in the way. */
+stele_status stele__trash_tidy(stele_shards *shards, const char *organisation,
+                               const char *name_space, stele__patience *patience);
+/* Of all that is in the trash, before some of that goes: then nobody knows whose it was. */
+stele_status stele__trash_tidy_all(stele_shards *shards, stele__patience *patience);
 
 #endif

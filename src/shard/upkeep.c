@@ -10,6 +10,7 @@
 #include "base/options.h"
 #include "base/platform.h"
 #include "shard/scratch.h"
+#include "shard/trash.h"
 #include "store/anchoring.h"
 
 /* --- Recovering --- */
@@ -52,7 +53,7 @@ static stele_status take_free_place(const recovering *of, const char *from)
     stele__shard_place place;
     stele_status status = find_free_place(of, &place);
     if (status == STELE_OK)
-        status = stele__shard_companions_remove(place.path);
+        status = stele__shard_companions_remove(place.path, false);
     if (status == STELE_OK)
         status = stele__shard_name_keep(of->shards->root, of->organisation, of->name_space, true,
                                         &place);
@@ -128,6 +129,8 @@ static stele_status begin_recovering(recovering *of, const stele_recover *recove
                                   of->shards->store_options.busy_timeout_ms, &of->shards->closing);
     if (status == STELE_OK && of->shards->store_options.read_only)
         status = stele__fail(STELE_READ_ONLY, "the shards were opened for reading");
+    if (status == STELE_OK)
+        status = stele__trash_tidy(of->shards, of->organisation, of->name_space, &of->patience);
     return status == STELE_OK ? find_free_place(of, &place) : status;
 }
 
