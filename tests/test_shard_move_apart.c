@@ -11,7 +11,9 @@
 typedef struct doorkeeper {
     stele__folder_lock lock;
     bool locks;
-    char record[4096]; /* of the move, as it was then */
+    bool locks_old;       /* that folder, so that there is no signpost */
+    const char *stops_at; /* the step that is cancelled; NULL: none */
+    char record[4096];    /* of the move, as it was then */
     size_t size;
 } doorkeeper;
 
@@ -19,6 +21,8 @@ static int keep_out(void *context, const stele_progress *progress)
 {
     doorkeeper *self = context;
     stele__patience patience;
+    if (self->stops_at != NULL && strcmp(progress->doing, self->stops_at) == 0)
+        return 1;
     if (strcmp(progress->doing, "releasing") != 0)
         return 0;
     FILE *file = fopen(file_in(old_root(), "orders.moving"), "r");
@@ -27,8 +31,9 @@ static int keep_out(void *context, const stele_progress *progress)
     fclose(file);
     if (!self->locks)
         return 0;
+    const char *root = self->locks_old ? old_root() : new_root();
     assert_status(stele__patience_begin(&patience, NULL, 1000, NULL), STELE_OK);
-    assert_status(stele__folder_lock_take(file_in(new_root(), "."), true, &patience, &self->lock),
+    assert_status(stele__folder_lock_take(file_in(root, "."), true, &patience, &self->lock),
                   STELE_OK);
     return 0;
 }
@@ -77,6 +82,128 @@ START_TEST(switched_move_is_not_forgotten_while_its_new_root_is_away)
     assert_status(stele_shards_resume(shards, NULL, NULL), STELE_OK);
     ck_assert_int_eq(head_in(others, "orders"), 3);
     expect_no_remains("orders");
+}
+END_TEST
+
+/* The new root is away; what it holds is the copy of a move that was switched, or only reserved. */
+static void take_back_while_away(const char *away)
+{
+    char root[512];
+    stele_shards_close(others);
+    snprintf(root, sizeof(root), "%s", new_root());
+    ck_assert_int_eq(rename(root, away), 0);
+    assert_status(stele_shards_move_cancel(shards, "acme", "orders", NULL), STELE_OK);
+    fill_shard(shards, "orders", 1);
+    ck_assert_int_eq(rename(away, root), 0);
+    others = open_root(root);
+    assert_status(try_acquire(others, "orders"), STELE_BUSY);
+}
+
+static void expect_free_again(int in_trash)
+{
+    int count = 0;
+    stele_trash *trash = NULL;
+    const stele_trashed *item = NULL;
+    expect_no_remains("orders");
+    ck_assert(!is_there(new_root(), "orders.db"));
+    assert_status(try_acquire(others, "orders"), STELE_NOT_FOUND);
+    assert_status(stele_shards_trash(others, &trash), STELE_OK);
+    for (; stele_trash_next(trash, &item) == STELE_OK; count++)
+        ck_assert(item->moved); /* so that nobody brings a second one of its uuid back */
+    stele_trash_close(trash);
+    ck_assert_int_eq(count, in_trash);
+    ck_assert_int_eq(head_in(shards, "orders"), 4);
+    assert_status(move_over("orders", NULL), STELE_OK);
+    ck_assert_int_eq(head_in(others, "orders"), 4);
+}
+
+static void switch_without_signpost(void)
+{
+    doorkeeper keeper = { .locks = true, .locks_old = true };
+    fill_shard(shards, "orders", 3);
+    assert_status(move_past(&keeper), STELE_BUSY);
+    ck_assert(!is_there(old_root(), "orders.moved"));
+    ck_assert(is_there(new_root(), "orders.db"));
+}
+
+START_TEST(copy_of_a_move_that_was_taken_back_while_it_was_away_goes_to_the_trash)
+{
+    char away[512];
+    snprintf(away, sizeof(away), "%s", test_path("away"));
+    switch_without_signpost();
+    take_back_while_away(away);
+    assert_status(move_over("orders", NULL), STELE_CONFLICT);
+    assert_reason_has("resume there");
+    if (_i == 0)
+        assert_status(stele_shards_resume(others, NULL, NULL), STELE_OK);
+    else
+        assert_status(stele_shards_maintain(others, NULL, NULL), STELE_OK);
+    expect_free_again(1);
+}
+END_TEST
+
+START_TEST(reservation_of_a_move_that_was_taken_back_while_it_was_away_goes)
+{
+    char away[512];
+    doorkeeper keeper = { 0 };
+    snprintf(away, sizeof(away), "%s", test_path("away"));
+    fill_shard(shards, "orders", 3);
+    keeper.stops_at = "verifying";
+    assert_status(move_past(&keeper), STELE_CANCELLED);
+    take_back_while_away(away);
+    assert_status(stele_shards_resume(others, NULL, NULL), STELE_OK);
+    expect_free_again(0);
+}
+END_TEST
+
+/* Where it went since has nothing to do with it. */
+START_TEST(copy_goes_also_when_the_shard_has_moved_to_somewhere_else_since)
+{
+    char away[512];
+    snprintf(away, sizeof(away), "%s", test_path("away"));
+    switch_without_signpost();
+    take_back_while_away(away);
+    assert_status(stele_shards_rename(shards, "acme", "orders", "bills", NULL), STELE_OK);
+
+    assert_status(stele_shards_resume(others, NULL, NULL), STELE_OK);
+
+    expect_no_remains("orders");
+    assert_status(try_acquire(others, "orders"), STELE_NOT_FOUND);
+    ck_assert_int_eq(head_in(shards, "bills"), 4);
+}
+END_TEST
+
+/* Somebody has removed the record of one that was switched: by the fence it is there. */
+START_TEST(copy_stays_while_the_other_end_says_that_it_has_moved)
+{
+    switch_without_signpost();
+    ck_assert_int_eq(unlink(file_in(old_root(), "orders.moving")), 0);
+
+    assert_status(stele_shards_resume(others, NULL, NULL), STELE_CONFLICT);
+    assert_status(stele_shards_maintain(others, NULL, NULL), STELE_OK);
+
+    ck_assert(is_there(new_root(), "orders.db"));
+    ck_assert(is_there(new_root(), "orders.arriving"));
+}
+END_TEST
+
+START_TEST(copy_stays_while_the_other_end_is_away)
+{
+    char root[512];
+    char away[512];
+    snprintf(root, sizeof(root), "%s", old_root());
+    snprintf(away, sizeof(away), "%s", test_path("away"));
+    switch_without_signpost();
+    stele_shards_close(shards);
+    ck_assert_int_eq(rename(root, away), 0);
+    assert_status(stele_shards_resume(others, NULL, NULL), STELE_OK);
+    ck_assert(is_there(new_root(), "orders.arriving"));
+    ck_assert_int_eq(rename(away, root), 0);
+    shards = open_root(root);
+    assert_status(stele_shards_resume(others, NULL, NULL), STELE_OK); /* the record is there */
+    ck_assert(is_there(new_root(), "orders.db"));
+    assert_status(stele_shards_resume(shards, NULL, NULL), STELE_OK);
+    ck_assert_int_eq(head_in(others, "orders"), 3);
 }
 END_TEST
 
@@ -328,6 +455,12 @@ int main(void)
     TCase *tests = add_move_case(suite, "apart");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, switched_move_is_not_forgotten_while_its_new_root_is_away);
+    tcase_add_loop_test(
+        tests, copy_of_a_move_that_was_taken_back_while_it_was_away_goes_to_the_trash, 0, 2);
+    tcase_add_test(tests, reservation_of_a_move_that_was_taken_back_while_it_was_away_goes);
+    tcase_add_test(tests, copy_goes_also_when_the_shard_has_moved_to_somewhere_else_since);
+    tcase_add_test(tests, copy_stays_while_the_other_end_says_that_it_has_moved);
+    tcase_add_test(tests, copy_stays_while_the_other_end_is_away);
     tcase_add_test(tests, shard_does_not_come_back_to_where_a_move_from_is_not_over);
     tcase_add_test(tests, old_file_stays_while_its_move_is_not_over);
     tcase_add_test(tests, taking_back_that_was_cut_is_finished_as_that);

@@ -246,7 +246,9 @@ STELE_API stele_status stele_shards_rename(stele_shards *shards, const char *org
 
 /**
  * Go on with all moves from here that were cut short, those that were being taken back among them,
- * and put into the trash what moves left behind that nobody has open any more.
+ * and put into the trash what moves left behind that nobody has open any more. Where a move to here
+ * was taken back while this root was out of reach, its place is freed, and its copy goes to the
+ * trash; so does maintenance.
  *
  * @param finished_out May be NULL. Receives how many are done now.
  * @return STELE_OK when none is left; the status of the first that could not be finished.

@@ -273,7 +273,8 @@ stele_status stele_shards_rename(stele_shards *shards, const char *organisation,
 
 /* --- Taking back --- */
 
-static stele_status open_to_look(const stele_shards *shards, const char *path, stele_store **store)
+stele_status stele__mover_open_to_look(const stele_shards *shards, const char *path,
+                                       stele_store **store)
 {
     stele_options options = shards->store_options;
     options.read_only = true;
@@ -291,7 +292,7 @@ static stele_status look_for_twin(const stele__mover *mover, const char *path)
     stele_status status = stele__look_at_file(path, &facts);
     if (status != STELE_OK || !facts.exists)
         return status;
-    status = open_to_look(mover->shards, path, &twin);
+    status = stele__mover_open_to_look(mover->shards, path, &twin);
     if (status == STELE_OK && strcmp(twin->uuid, mover->source->uuid) == 0)
         status = stele__fail(STELE_CONFLICT, "the shard is at '%s' now", path);
     stele_store_close(twin); /* keeps the error text */
@@ -353,7 +354,7 @@ static stele_status ask_fence(const stele_shards *shards, const stele__shard_pla
 {
     stele_store *store = NULL;
     stele__fence fence = { 0 };
-    stele_status status = open_to_look(shards, place->path, &store);
+    stele_status status = stele__mover_open_to_look(shards, place->path, &store);
     if (status == STELE_OK)
         status = stele__fence_read(store, &fence);
     stele_store_close(store); /* keeps the error text */

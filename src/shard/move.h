@@ -110,6 +110,18 @@ stele_status stele__mover_release(stele__mover *mover);
  * when there is none, or it was being taken back. */
 stele_status stele__mover_carry_out(stele__mover *mover, const stele__move_record *goal);
 
+/* Open a store for reading alone, whatever stands before its writers. */
+stele_status stele__mover_open_to_look(const stele_shards *shards, const char *path,
+                                       stele_store **store);
+
+/* move_arrival.c. Who has reserved a place forgot it when his record is gone, or is another move's.
+ * Where not even its folder can be seen, nobody knows. */
+stele_status stele__reserver_judge(const stele__reservation *reservation, bool *stale_out);
+/* Free a place whose move was taken back. OK also when there is none, or it isn't known; BUSY;
+ * CONFLICT (the other end says that it has moved). */
+stele_status stele__arrival_tidy(stele_shards *shards, const char *organisation,
+                                 const char *name_space);
+
 /* move_behind.c. An old file whose store is somewhere else now: to the trash. BUSY while somebody
  * has it open; OK also when there is none. */
 stele_status stele__left_behind_take(stele_shards *shards, const char *organisation,

@@ -1,4 +1,5 @@
-/* Going on with moves that were cut short: they are found by what lies beside the shards. */
+/* Going on with moves that were cut short, and tidying up behind those that are over: they are
+ * found by what lies beside the shards. */
 #include <stdio.h>
 #include <string.h>
 
@@ -68,6 +69,11 @@ static stele_status resume_file(resumption *all, const char *folder, const char 
     char name_space[STELE_SHARD_NAME_MAX + 1];
     if (!all->tidy_only && decode_beside(folder, name, ".moving", name_space))
         return note_move_failure(all, resume_move(all, name_space));
+    if (decode_beside(folder, name, ".arriving", name_space)) {
+        stele_status tidied = stele__arrival_tidy(all->shards, all->organisation, name_space);
+        bool later = tidied == STELE_BUSY || (all->tidy_only && tidied == STELE_CONFLICT);
+        return later ? STELE_OK : note_move_failure(all, tidied);
+    }
     if (!decode_beside(folder, name, ".moved", name_space))
         return STELE_OK;
     stele_status status = stele__left_behind_take(all->shards, all->organisation, name_space);

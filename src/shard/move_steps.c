@@ -19,25 +19,6 @@ static stele_status tell_step(stele__mover *mover, const char *doing)
 
 /* --- Reserve --- */
 
-/* Who has reserved a place forgot it when his record is gone, or is another move's. Where not even
- * its folder can be seen, nobody knows. */
-static stele_status judge_reserver(const stele__reservation *reservation, bool *stale_out)
-{
-    char folder[STELE__SHARD_PATH_MAX];
-    stele__file_facts facts = { 0 };
-    stele__move_record record;
-    stele_status status = stele__move_record_read(reservation->record, &record);
-    *stale_out = status == STELE_OK && strcmp(record.id, reservation->id) != 0;
-    if (status != STELE_DONE)
-        return status;
-    const char *slash = strrchr(reservation->record, '/');
-    snprintf(folder, sizeof(folder), "%.*s", (int)(slash == NULL ? 0 : slash - reservation->record),
-             reservation->record);
-    status = stele__look_at_file(folder, &facts);
-    *stale_out = status == STELE_OK && facts.exists;
-    return status;
-}
-
 /* With the lock of the place, which is reserved for another move. */
 static stele_status judge_reservation(const stele__mover *mover)
 {
@@ -47,7 +28,7 @@ static stele_status judge_reservation(const stele__mover *mover)
     stele__shard_place_beside(&mover->to, ".arriving", path);
     stele_status status = stele__reservation_read(path, &reservation);
     if (status == STELE_OK)
-        status = judge_reserver(&reservation, &stale);
+        status = stele__reserver_judge(&reservation, &stale);
     if (status == STELE_OK && !stale)
         status = stele__fail(STELE_CONFLICT, "'%s' is reserved by the move that '%s' is about",
                              mover->to.path, reservation.record);
@@ -102,6 +83,10 @@ static stele_status reserve_free_place(stele__mover *mover)
         return stele__fail(STELE_CONFLICT,
                            "what a move left behind is still at '%s': somebody has it open, or"
                            " nobody has resumed there",
+                           mover->to.path);
+    else if (mover->to.exists && mover->to.arriving)
+        return stele__fail(STELE_CONFLICT,
+                           "what a move that was taken back left is still at '%s': resume there",
                            mover->to.path);
     else if (mover->to.exists)
         return stele__fail(STELE_CONFLICT, "there is a shard '%s' already", mover->to.path);
