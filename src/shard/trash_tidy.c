@@ -29,7 +29,7 @@ static stele_status compare_open(const char *one, int of_one, const char *other,
     return status;
 }
 
-static stele_status compare_files(const char *one, const char *other, bool *same_out)
+static stele_status compare_beside(const char *one, const char *other, bool *same_out)
 {
     int of_one = -1;
     int of_other = -1;
@@ -57,7 +57,7 @@ static stele_status is_beside_item(stele_shards *shards, const char *path, const
     for (size_t i = 0; i < count && status == STELE_OK && !*found_out; i++) {
         char there[STELE__SHARD_PATH_MAX];
         snprintf(there, sizeof(there), "%.500s%s", items[i].path, suffix);
-        status = compare_files(path, there, found_out);
+        status = compare_beside(path, there, found_out);
     }
     stele__free(items);
     return status;

@@ -52,9 +52,9 @@ struct crash_run {
     const char *path; /* of the store */
     unsigned life;    /* 1, or 2 after the first cut */
     int64_t next_event;
-    size_t cut;  /* while an image is judged: where */
+    size_t cut;              /* while an image is judged: where */
     size_t cut_from, cut_to; /* the work may say between which operations to cut; 0: anywhere */
-    void *known; /* what `judge` goes by */
+    void *known;             /* what `judge` goes by */
 };
 
 typedef struct crash_report {
