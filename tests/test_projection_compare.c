@@ -143,8 +143,66 @@ START_TEST(table_whose_name_is_a_keyword_is_compared)
     assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_OK);
 
     ck_assert_int_eq(of.count, 1);
-    ck_assert_uint_eq(of.last.only_new, 1);
+    ck_assert_uint_eq(of.last.only_new, EVENTS);
     ck_assert_int_eq(number_of("SELECT count(*) FROM \"order\""), EVENTS);
+    stele_projector_close(projector);
+}
+END_TEST
+
+static stele_status set_up_words(void *context, const stele_projecting *projecting)
+{
+    (void)context;
+    return count_in_table(projecting, "CREATE TABLE",
+                          "(word TEXT COLLATE NOCASE, side, c1, twice AS (side + side))");
+}
+
+/* Two rows in turn. */
+static stele_status project_words(void *context, const stele_record *record,
+                                  const stele_projecting *projecting)
+{
+    (void)context;
+    return count_in_table(projecting, "INSERT INTO",
+                          record->position % 2 == 0 ? " VALUES('even', NULL, x'00')"
+                                                    : " VALUES('odd', 2.5, 'c')");
+}
+
+/* Equal totals of equal rows aren't enough: how often each is there has to be the same. */
+START_TEST(rows_that_are_there_more_often_are_told_of)
+{
+    static const char *const tables[] = { "order" };
+    differences of = { .answer = 1 };
+    stele_projector *projector = NULL;
+    stele_projection projection = STELE_PROJECTION_INIT;
+    stele_rebuild rebuild = STELE_REBUILD_INIT;
+    projection.name = "words";
+    projection.tables = tables;
+    projection.table_count = 1;
+    projection.setup = set_up_words;
+    projection.project = project_words;
+    rebuild.differs = note_difference;
+    rebuild.context = &of;
+    assert_status(stele_projector_open_inline(store, &projection, NULL, &projector), STELE_OK);
+    assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_OK);
+    ck_assert_int_eq(of.count, 0);
+
+    tamper_with_model("UPDATE \"order\" SET word = 'odd', side = 2.5, c1 = 'c' WHERE rowid IN"
+                      " (SELECT rowid FROM \"order\" WHERE word = 'even' LIMIT 3)");
+    assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_CANCELLED);
+
+    ck_assert_int_eq(of.count, 1);
+    ck_assert_uint_eq(of.last.rows_old, of.last.rows_new);
+    ck_assert_uint_eq(of.last.only_old, 3);
+    ck_assert_uint_eq(of.last.only_new, 3);
+    ck_assert_str_eq(of.first_old, "'odd',2.5,'c',5.0");
+    ck_assert_str_eq(of.first_new, "'even',NULL,(1 bytes),NULL");
+
+    of.answer = 0;
+    assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_OK);
+    of.count = 0;
+    tamper_with_model("UPDATE \"order\" SET word = 'ODD' WHERE word = 'odd'");
+    assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_OK);
+    ck_assert_int_eq(of.count, 1);
+    ck_assert_uint_eq(of.last.only_old, EVENTS / 2);
     stele_projector_close(projector);
 }
 END_TEST
@@ -168,6 +226,7 @@ int main(void)
     Suite *suite = suite_create("projection_compare");
     TCase *comparing = add_case(suite, "comparing", open_with_model);
     tcase_add_test(comparing, tables_that_differ_are_told_of);
+    tcase_add_test(comparing, rows_that_are_there_more_often_are_told_of);
     tcase_add_test(comparing, tables_of_one_side_only_are_told_of);
     tcase_add_test(comparing, table_whose_name_is_a_keyword_is_compared);
     return run_suite(suite);

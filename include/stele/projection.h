@@ -259,8 +259,9 @@ typedef struct stele_table_difference {
     const char *table; /**< As the projection has named it. */
     bool missing;      /**< The table is in one of the two only, or has other columns: no rows are
                             compared. */
-    uint64_t only_old; /**< Rows that only the old tables have. */
-    uint64_t only_new; /**< Rows that only the new tables have. */
+    uint64_t only_old; /**< Rows that only the old tables have: of one that is there several times,
+                            as many as it is there more often. */
+    uint64_t only_new; /**< The same of the new tables. */
     uint64_t rows_old; /**< Rows in all. */
     uint64_t rows_new;
     const char *first_old; /**< The first of `only_old`, its values as SQL literals with ',' between

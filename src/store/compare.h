@@ -14,7 +14,7 @@ typedef struct stele__comparison {
     bool alike; /* both are there, with the same columns; else nothing of the rest is known */
     uint64_t first_rows;
     uint64_t second_rows;
-    uint64_t only_first; /* rows that the other doesn't have, however often */
+    uint64_t only_first; /* rows that the other doesn't have, or not as often: each time counts */
     uint64_t only_second;
     char first_text[STELE__ROW_TEXT_SIZE]; /* the first of these, as SQL literals; "" */
     char second_text[STELE__ROW_TEXT_SIZE];
