@@ -17,7 +17,7 @@ static const struct {
     { "archives", 0, true },      { "kept", 0, true },       { "checkpoints", 1, false },
     { "members", 0, true },       { "parked", 0, true },     { "state", 2, false },
     { "state writes", 1, false }, { "anchor", 1, false },    { "backup", 0, true },
-    { "snapshots", 0, true },     { "frames", 0, true },
+    { "snapshots", 0, true },     { "frames", 0, true },     { "projections", 0, true },
 };
 
 static size_t index_of(const char *name)

@@ -54,6 +54,27 @@ stele_status stele__inline_check(stele_store *store, stele__connection *connecti
     return STELE_OK;
 }
 
+stele_status stele__inline_missed(stele__connection *connection, int64_t position,
+                                  int64_t *missed_out)
+{
+    stele__statement *statement = NULL;
+    *missed_out = 0;
+    stele_status status = stele__statement_begin(
+        connection->database,
+        "SELECT e.position FROM events e LEFT JOIN streams s ON s.id = e.stream"
+        " WHERE e.position > ?1 AND substr(coalesce(s.name, ''), 1, 1) <> '$'"
+        " ORDER BY e.position LIMIT 1",
+        &statement);
+    if (status != STELE_OK)
+        return status;
+    stele__bind_number(statement, 1, position);
+    status = stele__statement_step(statement);
+    if (status == STELE_OK)
+        *missed_out = stele__column_number(statement, 0);
+    stele__statement_end(statement);
+    return status == STELE_DONE ? STELE_OK : status;
+}
+
 static stele_status run_statement(stele__connection *connection, const char *sql)
 {
     stele__statement *statement = NULL;

@@ -30,4 +30,8 @@ typedef struct stele__inline {
                         stele_status status);
 } stele__inline;
 
+/* The first event after `position` that is no record of the library's own; 0 for none. */
+stele_status stele__inline_missed(stele__connection *connection, int64_t position,
+                                  int64_t *missed_out);
+
 #endif

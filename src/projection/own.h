@@ -72,6 +72,9 @@ stele_status stele__projection_row_load(stele_transaction *transaction, const ch
                                         stele__projection_row *row_out);
 stele_status stele__projection_row_read(stele_store *store, const char *name,
                                         stele__projection_row *row_out);
+/* The same on a connection that is read already. */
+stele_status stele__projection_row_look(stele__connection *connection, const char *name,
+                                        stele__projection_row *row_out);
 stele_status stele__projection_row_store(stele_transaction *transaction, const char *name,
                                          const stele__projection_row *row);
 stele_status stele__projection_row_remove(stele_transaction *transaction, const char *name);

@@ -96,6 +96,18 @@ stele_status stele__projection_row_read(stele_store *store, const char *name,
     return status;
 }
 
+stele_status stele__projection_row_look(stele__connection *connection, const char *name,
+                                        stele__projection_row *row_out)
+{
+    const stele_entry *entry = NULL;
+    *row_out = (stele__projection_row){ 0 };
+    stele_status status = stele__entry_look(connection, STELE__PROJECTION_SCOPE, name, &entry);
+    if (status == STELE_OK)
+        status = read_projection_row(name, entry, row_out);
+    stele_entry_close(entry);
+    return status;
+}
+
 stele_status stele__projection_row_store(stele_transaction *transaction, const char *name,
                                          const stele__projection_row *row)
 {

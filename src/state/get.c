@@ -4,6 +4,7 @@
 
 #include "base/failure.h"
 #include "base/memory.h"
+#include "state/own.h"
 #include "state/state.h"
 #include "store/names.h"
 
@@ -88,9 +89,10 @@ void stele_entry_close(const stele_entry *entry)
 
 /* --- Getting --- */
 
-static stele_status load_entry(stele__connection *connection, const char *scope, const char *key,
+stele_status stele__entry_look(stele__connection *connection, const char *scope, const char *key,
                                const stele_entry **entry_out)
 {
+    *entry_out = NULL;
     stele__state_row row;
     stele__statement *statement = NULL;
     stele_status status = stele__names_begin(connection);
@@ -130,7 +132,7 @@ stele_status stele_state_get(stele_store *store, const char *scope, const char *
         return status;
     status = stele__read_begin(store, NULL, &connection);
     if (status == STELE_OK) {
-        status = load_entry(connection, scope, key, entry_out);
+        status = stele__entry_look(connection, scope, key, entry_out);
         stele__read_end(store, connection);
     }
     stele__store_leave(store);
@@ -146,7 +148,7 @@ stele_status stele_transaction_state_get(stele_transaction *transaction, const c
         status = stele__transaction_enter(transaction, &connection);
     if (status != STELE_OK)
         return status;
-    status = load_entry(connection, scope, key, entry_out);
+    status = stele__entry_look(connection, scope, key, entry_out);
     stele__transaction_leave(transaction);
     return status;
 }

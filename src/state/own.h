@@ -4,6 +4,8 @@
 
 #include <stele/state.h>
 
+#include "store/store.h"
+
 /* What the scopes of identities begin with. */
 #define STELE__IDENTITY_SCOPE "$identity/"
 
@@ -21,5 +23,9 @@ stele_status stele__transaction_own_put(stele_transaction *transaction, const st
                                         stele_written *written_out);
 stele_status stele__transaction_own_delete(stele_transaction *transaction, const stele_remove *what,
                                            stele_written *written_out);
+
+/* stele_state_get() on a connection that is read already. */
+stele_status stele__entry_look(stele__connection *connection, const char *scope, const char *key,
+                               const stele_entry **entry_out);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "checkpoint/checks.h"
 #include "eventstore/checks.h"
+#include "projection/checks.h"
 #include "snapshot/checks.h"
 #include "state/checks.h"
 #include "store/check.h"
@@ -16,7 +17,7 @@
 /* Each area's own table of checks. */
 static const stele__check *(*const verified_areas[])(size_t *count_out) = {
     stele__store_checks,    stele__eventstore_checks, stele__checkpoint_checks,
-    stele__snapshot_checks, stele__state_checks,
+    stele__snapshot_checks, stele__state_checks,      stele__projection_checks,
 };
 
 #define AREA_COUNT (sizeof(verified_areas) / sizeof(verified_areas[0]))

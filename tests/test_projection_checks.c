@@ -1,0 +1,184 @@
+/* What verification tells of the places of inline projections. */
+#include "projections.h"
+
+#include <stele/lifecycle.h>
+#include <stele/verify.h>
+
+static model_context model;
+static stele_projector *projector;
+
+static void open_with_model(void)
+{
+    model = (model_context){ 0 };
+    open_in_file();
+    fill_stream("a-1", 3);
+    projector = open_inline(&model, 1);
+    fill_stream("a-1", 3);
+}
+
+/* How many inline projections were looked at; what was wrong, "" for nothing. */
+static uint64_t look_at_projections(char offender[512])
+{
+    static const char *const name = "projections";
+    stele_verify_options options = STELE_VERIFY_INIT;
+    stele_verify *verify = NULL;
+    const stele_check *check = NULL;
+    options.names = &name;
+    options.name_count = 1;
+    assert_status(stele_verify_open(store, &options, &verify), STELE_OK);
+    assert_status(stele_verify_next(verify, &check), STELE_OK);
+    snprintf(offender, 512, "%s", check->offender);
+    ck_assert_int_eq(check->failures > 0, offender[0] != '\0');
+    uint64_t count = check->count;
+    stele_verify_close(verify);
+    return count;
+}
+
+static void expect_finding(const char *text)
+{
+    char offender[512];
+    ck_assert_uint_eq(look_at_projections(offender), 1);
+    ck_assert_str_eq(offender, text);
+}
+
+static void close_model(void)
+{
+    stele_projector_close(projector);
+    projector = NULL;
+}
+
+static void reopen_after(const char *sql)
+{
+    close_model();
+    close_store();
+    run_sql(store_path(), sql);
+    open_in_file();
+}
+
+START_TEST(inline_projection_at_the_head_is_good)
+{
+    expect_finding("");
+    close_model();
+    expect_finding("");
+    stele_projection_drop(store, "model", NULL);
+    char offender[512];
+    ck_assert_uint_eq(look_at_projections(offender), 0);
+}
+END_TEST
+
+/* Those are let through without it, and folded with the next append. */
+START_TEST(records_of_the_library_behind_its_place_are_no_finding)
+{
+    stele_delete what = STELE_DELETE_INIT;
+    int64_t head = 0;
+    close_model();
+    close_store();
+    open_in_file(); /* where nobody folds */
+    what.stream = "a-1";
+    assert_status(stele_store_delete(store, &what, NULL), STELE_OK);
+    assert_status(stele_store_head(store, &head), STELE_OK);
+    ck_assert_int_eq(place_of("model"), 6);
+    ck_assert_int_gt(head, 6);
+
+    expect_finding("");
+}
+END_TEST
+
+START_TEST(place_behind_what_was_appended_is_found)
+{
+    assert_status(stele_checkpoint_save(store, "model", 4), STELE_OK);
+    expect_finding(
+        "the inline projection 'model' is at 4, but position 5 was appended since: it may"
+        " be missing in its tables");
+}
+END_TEST
+
+START_TEST(place_beyond_the_head_is_found)
+{
+    reopen_after("DELETE FROM events WHERE position > 4");
+    expect_finding("the inline projection 'model' is at 6, beyond the head, 4");
+}
+END_TEST
+
+START_TEST(place_that_is_gone_is_found)
+{
+    reopen_after("DELETE FROM checkpoints WHERE name = 'model'");
+    expect_finding(
+        "the inline projection 'model' has no checkpoint: nobody knows how far its tables"
+        " are");
+}
+END_TEST
+
+START_TEST(record_that_is_gone_is_found)
+{
+    reopen_after("DELETE FROM state WHERE scope = '$projections'");
+    expect_finding("the projection 'model' is to be kept with each append, and has no record");
+}
+END_TEST
+
+/* Of an async one nobody has promised anything. */
+START_TEST(async_projection_that_is_behind_is_no_finding)
+{
+    char offender[512];
+    close_model();
+    assert_status(stele_projection_drop(store, "model", NULL), STELE_OK);
+    follow_model(&model, 1);
+    fill_stream("a-1", 3);
+    ck_assert_uint_eq(look_at_projections(offender), 0);
+    ck_assert_str_eq(offender, "");
+}
+END_TEST
+
+static int stop_after_a_step(void *context, const stele_progress *progress)
+{
+    (void)context;
+    return progress->done > 0;
+}
+
+/* It is behind until that is done, and no append gets past it. */
+START_TEST(rebuilding_in_place_is_no_finding)
+{
+    stele_projection projection = make_projection(&model, 2);
+    stele_rebuild rebuild = STELE_REBUILD_INIT;
+    stele_work work = STELE_WORK_INIT;
+    close_model();
+    work.step_count_max = 2;
+    work.progress = stop_after_a_step;
+    rebuild.in_place = true;
+    rebuild.work = &work;
+    assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_CANCELLED);
+    ck_assert_int_lt(place_of("model"), 6);
+    expect_finding("");
+
+    work.progress = NULL;
+    assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_OK);
+    expect_finding("");
+    assert_status(stele_checkpoint_save(store, "model", 5), STELE_OK);
+    expect_finding(
+        "the inline projection 'model' is at 5, but position 6 was appended since: it may"
+        " be missing in its tables");
+}
+END_TEST
+
+static void close_all(void)
+{
+    close_model();
+    close_and_remove();
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("projection_checks");
+    TCase *tests = tcase_create("places");
+    tcase_add_checked_fixture(tests, open_with_model, close_all);
+    suite_add_tcase(suite, tests);
+    tcase_add_test(tests, inline_projection_at_the_head_is_good);
+    tcase_add_test(tests, records_of_the_library_behind_its_place_are_no_finding);
+    tcase_add_test(tests, place_behind_what_was_appended_is_found);
+    tcase_add_test(tests, place_beyond_the_head_is_found);
+    tcase_add_test(tests, place_that_is_gone_is_found);
+    tcase_add_test(tests, record_that_is_gone_is_found);
+    tcase_add_test(tests, async_projection_that_is_behind_is_no_finding);
+    tcase_add_test(tests, rebuilding_in_place_is_no_finding);
+    return run_suite(suite);
+}
