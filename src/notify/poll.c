@@ -48,10 +48,9 @@ static stele_status connect_poller(stele_notifier *notifier)
 {
     if (notifier->connection.database != NULL)
         return STELE_OK;
+    /* Who waits for events doesn't wait for a lock: it asks again. */
     stele_status status =
-        stele__store_connect(notifier->store, true, &notifier->connection.database);
-    if (status == STELE_OK) /* who waits for events doesn't wait for a lock: it asks again */
-        stele__database_limit_wait(notifier->connection.database, 0);
+        stele__store_connect_at_once(notifier->store, true, &notifier->connection.database);
     notifier->knows_version = false;
     return status;
 }

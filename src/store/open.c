@@ -75,16 +75,15 @@ void stele__store_settings(const stele_store *store, bool reader,
     };
 }
 
-stele_status stele__store_connect(stele_store *store, bool reader, stele__database **database_out)
+static stele_status connect_with(stele_store *store, const stele__database_options *settings,
+                                 stele__database **database_out)
 {
-    stele__database_options settings;
-    stele__store_settings(store, reader, &settings);
-    stele_status status = stele__database_open(store->path, &settings, database_out);
+    stele_status status = stele__database_open(store->path, settings, database_out);
     if (status != STELE_OK)
         return status;
     status = stele__authorizer_install(*database_out, stele__schema_is_ours);
     if (status == STELE_OK)
-        status = stele__database_settle(*database_out, &settings, false);
+        status = stele__database_settle(*database_out, settings, false);
     if (status != STELE_OK) {
         stele__database_close(*database_out);
         *database_out = NULL;
@@ -92,6 +91,22 @@ stele_status stele__store_connect(stele_store *store, bool reader, stele__databa
         atomic_fetch_add(&store->connection_count, 1);
     }
     return status;
+}
+
+stele_status stele__store_connect(stele_store *store, bool reader, stele__database **database_out)
+{
+    stele__database_options settings;
+    stele__store_settings(store, reader, &settings);
+    return connect_with(store, &settings, database_out);
+}
+
+stele_status stele__store_connect_at_once(stele_store *store, bool reader,
+                                          stele__database **database_out)
+{
+    stele__database_options settings;
+    stele__store_settings(store, reader, &settings);
+    settings.busy_timeout_ms = 0;
+    return connect_with(store, &settings, database_out);
 }
 
 /* The size of what lies at `path` + `suffix`; 0 when nothing does. A pipe there would make SQLite

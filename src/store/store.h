@@ -401,6 +401,9 @@ void stele__maintenance_wake(stele_store *store);
 stele_status stele__store_refuse_network(const stele_store *store);
 /* Open a connection with the store's settings. */
 stele_status stele__store_connect(stele_store *store, bool reader, stele__database **database_out);
+/* The same, BUSY at once where somebody has a lock, now and later: for those who ask again. */
+stele_status stele__store_connect_at_once(stele_store *store, bool reader,
+                                          stele__database **database_out);
 void stele__connection_dispose(stele_store *store, stele__connection *connection);
 /* The outcome of a commit that can be done again without harm: unknown is a plain failure. */
 stele_status stele__settle_outcome(stele_status status);
