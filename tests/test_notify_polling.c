@@ -2,6 +2,8 @@
  */
 #include "waiter_threads.h"
 
+#include "notify/notifier.h"
+
 static stele_store *other; /* a second handle on the same file */
 
 static void open_both(void)
@@ -38,16 +40,24 @@ static void *run_poll(void *context)
     return NULL;
 }
 
+static uint32_t pollers_of(stele_notifier *notifier)
+{
+    pthread_mutex_lock(&notifier->mutex);
+    uint32_t count = notifier->poller_count;
+    pthread_mutex_unlock(&notifier->mutex);
+    return count;
+}
+
+/* All have begun: one that began after it was stopped would poll on, and one after closing on freed
+ * memory. */
 static void start_callers(caller *callers, int count, stele_notifier *notifier)
 {
     for (int i = 0; i < count; i++) {
         callers[i] = (caller){ .notifier = notifier };
         ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, run_poll, &callers[i]), 0);
     }
-    stele_wait none = wait_of(0);
-    while (stele_notifier_join(notifier, &none) == STELE_OK) /* until one has begun */
+    while (pollers_of(notifier) < (uint32_t)count)
         poll(NULL, 0, 1);
-    settle();
 }
 
 static void expect_callers(caller *callers, int count, stele_status expected)
