@@ -132,17 +132,66 @@ START_TEST(claims_stay_behind)
 }
 END_TEST
 
-/* What became of which event isn't noted anywhere. */
-START_TEST(dry_run_counts_nothing_parked)
+static void park_some(void)
 {
-    stele_copy copy = copy_by(as_often_as_told);
-    copy.dry_run = true;
     put_place("reader", 0, 0, 6);
-    park("reader", 4, "b-1", 0);
+    park("reader", 2, "b-1", 0);
+    park("reader", 3, "a-1", 0);
+    park("reader", 4, "b-1", 2);
+    park("reader", 5, "a-1", 3);
+}
 
-    ck_assert_uint_eq(run_copy(&copy).parked, 0);
+START_TEST(dry_run_counts_what_would_be_parked)
+{
+    stele_work work = STELE_WORK_INIT;
+    stele_copy copy = copy_by(as_often_as_told);
+    work.step_count_max = 2;
+    copy.work = &work;
+    copy.dry_run = true;
+    park_some();
+
+    ck_assert_uint_eq(run_copy(&copy).parked, 5);
 
     ck_assert_str_eq(parked_in_target("reader"), "");
+    copy.checkpoints = false;
+    ck_assert_uint_eq(run_copy(&copy).parked, 0);
+    copy.checkpoints = true;
+    copy.to_position = 3;
+    ck_assert_uint_eq(run_copy(&copy).parked, 1);
+}
+END_TEST
+
+static int stop_after_two_steps(void *context, const stele_progress *progress)
+{
+    int *left = context;
+    (void)progress;
+    return --*left < 0;
+}
+
+/* Some of it is in the target already, the rest isn't. */
+START_TEST(dry_run_of_a_copy_that_was_cut_short_counts_all_that_would_be_parked)
+{
+    int left = 2;
+    stele_work work = STELE_WORK_INIT;
+    stele_copied copied;
+    stele_copy copy = copy_by(as_often_as_told);
+    work.step_count_max = 1;
+    work.progress = stop_after_two_steps;
+    work.context = &left;
+    copy.work = &work;
+    park_some();
+    assert_status(stele_store_copy(store, target, &copy, NULL), STELE_CANCELLED);
+    copy.work = NULL;
+    copy.dry_run = true;
+
+    assert_status(stele_store_copy(store, target, &copy, &copied), STELE_OK);
+
+    ck_assert_int_gt(copied.resumed_after, 0);
+    ck_assert_uint_eq(copied.parked, 5);
+    copy.dry_run = false;
+    assert_status(stele_store_copy(store, target, &copy, &copied), STELE_OK);
+    ck_assert_uint_eq(copied.parked, 5);
+    ck_assert_str_eq(parked_in_target("reader"), "2<0:a-1 3<0:b-1 4<3:b-1 5<3:b-1 6<2:a-1");
 }
 END_TEST
 
@@ -184,7 +233,8 @@ int main(void)
     tcase_add_test(tests, end_of_what_had_effects_is_carried_too);
     tcase_add_test(tests, what_is_parked_is_parked_in_the_copy);
     tcase_add_test(tests, claims_stay_behind);
-    tcase_add_test(tests, dry_run_counts_nothing_parked);
+    tcase_add_test(tests, dry_run_counts_what_would_be_parked);
+    tcase_add_test(tests, dry_run_of_a_copy_that_was_cut_short_counts_all_that_would_be_parked);
     tcase_add_test(tests, recovered_store_is_owned_by_nobody);
     return run_suite(suite);
 }

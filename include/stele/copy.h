@@ -82,8 +82,7 @@ typedef struct stele_copied {
     uint64_t streams_closed;   /**< Tombstoned or archived in the target as in the source. */
     int64_t position;          /**< Of the source, through which all is in the target. */
     int64_t resumed_after;     /**< Of the source, from where this call went on; 0: it began. */
-    uint64_t parked;           /**< Events that readers had parked, as parked in the target; 0 of a
-                                    dry run. */
+    uint64_t parked;           /**< Events that readers had parked, as parked in the target. */
     int64_t reserved[3];       /**< Zero. */
 } stele_copied;
 

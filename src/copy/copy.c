@@ -9,6 +9,7 @@
 
 #include "base/failure.h"
 #include "base/options.h"
+#include "copy/places.h"
 #include "store/sequencer.h"
 
 void stele_copy_init(stele_copy *copy)
@@ -184,9 +185,12 @@ static void tell_copy_batch(stele__copier *copier)
 {
     const stele__copy_batch *batch = &copier->batch;
     stele__copy_stretch stretch = { .after = copier->copied.position, .head = copier->head };
-    for (size_t i = 0; i < batch->run_count && copier->copy.mapped != NULL; i++) {
+    for (size_t i = 0; i < batch->run_count; i++) {
         stretch.run = batch->runs[i];
-        tell_copy_stretch(copier, &stretch);
+        if (copier->copy.mapped != NULL)
+            tell_copy_stretch(copier, &stretch);
+        if (copier->planned != NULL)
+            stele__copy_places_pass(copier->planned, &stretch);
         stretch.after += stretch.run.positions;
         stretch.head += stretch.run.positions * stretch.run.outputs;
     }
@@ -290,11 +294,16 @@ static stele_status check_copy(const stele__copier *copier)
 /* With both stores entered. */
 static stele_status run_copy(stele__copier *copier)
 {
+    stele__copy_places planned = { 0 };
     stele_status status = check_copy(copier);
     if (status == STELE_OK)
         status = stele__work_begin(&copier->work, copier->source, copier->copy.work);
     if (status == STELE_OK)
         status = open_copy_target(copier);
+    if (status == STELE_OK && copier->copy.dry_run && copier->copy.checkpoints) {
+        copier->planned = &planned;
+        status = stele__copy_places_read(copier, &planned);
+    }
     if (status == STELE_OK)
         status = copy_events(copier);
     if (status == STELE_OK)
@@ -303,6 +312,7 @@ static stele_status run_copy(stele__copier *copier)
     copier->copied.skipped_erased = (uint64_t)skipped.erased;
     copier->copied.skipped_archived = (uint64_t)skipped.archived;
     stele_cursor_close(copier->cursor);
+    stele__copy_places_dispose(&planned);
     stele__copy_batch_dispose(&copier->batch);
     return status;
 }

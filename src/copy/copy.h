@@ -112,6 +112,7 @@ typedef struct stele__copier {
     int64_t head; /* that the target would have, in a dry run */
     stele_cursor *cursor;
     stele_copied copied;
+    struct stele__copy_places *planned; /* of a dry run, which leaves no map behind; else NULL */
 } stele__copier;
 
 /* Checkpoints and states, and the end of the note: one transaction. */

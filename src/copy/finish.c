@@ -73,17 +73,20 @@ static stele_status commit_copy_end(stele__copier *copier, const stele__copy_pla
 
 stele_status stele__copy_finish(stele__copier *copier)
 {
-    stele__copy_places all = { 0 };
+    stele__copy_places own = { 0 };
+    stele__copy_places *all = copier->planned != NULL ? copier->planned : &own;
     stele_status status = STELE_OK;
-    if (copier->copy.checkpoints)
-        status = stele__copy_places_read(copier, &all);
+    if (copier->copy.checkpoints && copier->planned == NULL)
+        status = stele__copy_places_read(copier, all);
+    if (status == STELE_OK)
+        stele__copy_places_end(copier, all);
     if (status == STELE_OK && !copier->copy.dry_run)
-        status = commit_copy_end(copier, &all);
+        status = commit_copy_end(copier, all);
     if (status == STELE_OK) {
-        copier->copied.checkpoints = all.names_kept;
-        copier->copied.checkpoints_lost = all.names_lost;
-        copier->copied.parked = all.parked;
+        copier->copied.checkpoints = all->names_kept;
+        copier->copied.checkpoints_lost = all->names_lost;
+        copier->copied.parked = all->parked;
     }
-    stele__copy_places_dispose(&all);
+    stele__copy_places_dispose(&own);
     return status;
 }

@@ -136,9 +136,8 @@ static int compare_copy_places(const void *left, const void *right)
 }
 
 /* Those within the stretch: both grow, so each is looked at once. */
-static stele_status translate_stretch(void *context, const stele__copy_stretch *stretch)
+void stele__copy_places_pass(stele__copy_places *all, const stele__copy_stretch *stretch)
 {
-    stele__copy_places *all = context;
     for (; all->next < all->count; all->next++) {
         stele__copy_place *place = &all->places[all->next];
         int64_t into = place->position - stretch->after;
@@ -147,6 +146,11 @@ static stele_status translate_stretch(void *context, const stele__copy_stretch *
         place->target = stretch->head + (into > 0 ? into : 0) * stretch->run.outputs;
         place->outputs = into > 0 ? stretch->run.outputs : 0;
     }
+}
+
+static stele_status translate_stretch(void *context, const stele__copy_stretch *stretch)
+{
+    stele__copy_places_pass(context, stretch);
     return STELE_OK;
 }
 
@@ -158,14 +162,16 @@ stele_status stele__copy_places_read(stele__copier *copier, stele__copy_places *
     if (all->count > 0)
         qsort(all->places, all->count, sizeof(*all->places), compare_copy_places);
     status = stele__copy_map_visit(copier->target, &copier->note, translate_stretch, all);
-    if (status != STELE_OK)
-        return stele__fail_within(status, "the target");
+    return status == STELE_OK ? STELE_OK : stele__fail_within(status, "the target");
+}
+
+void stele__copy_places_end(const stele__copier *copier, stele__copy_places *all)
+{
     for (; all->next < all->count; all->next++)
-        all->places[all->next].target = copier->head; /* beyond what was copied */
+        all->places[all->next].target = copier->head;
     for (size_t i = 0; i < all->count; i++)
         if (all->places[i].kind == STELE__COPY_PARKED)
             all->parked += (uint64_t)all->places[i].outputs;
-    return STELE_OK;
 }
 
 /* --- Writing --- */

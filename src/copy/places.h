@@ -33,8 +33,12 @@ typedef struct stele__copy_places {
     size_t next;         /* the first that isn't translated yet */
 } stele__copy_places;
 
-/* Read them from the source, and translate them. */
+/* Read them from the source, and translate those within what the target's map has. */
 stele_status stele__copy_places_read(stele__copier *copier, stele__copy_places *all);
+/* Translate those within `stretch`, which follows the one before. */
+void stele__copy_places_pass(stele__copy_places *all, const stele__copy_stretch *stretch);
+/* The others are beyond what was copied. */
+void stele__copy_places_end(const stele__copier *copier, stele__copy_places *all);
 /* Write them in the target's transaction. */
 stele_status stele__copy_places_save(stele__copier *copier, stele_transaction *transaction,
                                      const stele__copy_places *all);
