@@ -109,6 +109,22 @@ START_TEST(sub_tells_the_last_error_with_its_place_and_time_and_what_comes_next)
 }
 END_TEST
 
+/* Else a lag that no run of it ever makes smaller looks like trouble. */
+START_TEST(sub_says_that_lag_and_next_events_are_unfiltered)
+{
+    static const char *const note = "note: lag and the next events are unfiltered: which of them"
+                                    " 'mailer' takes, only the program that runs it knows\n";
+    make_loans();
+    make_stopped("mailer");
+    assert_has(STELE("sub", "mailer")->err, note);
+    assert_has(STELE("sub", "mailer", "-o", "json")->err, note);
+
+    stele_subscription_options options = catch_up("done", STELE_ON_FAILURE_STOP);
+    run_subscription(&options, &(poisons){ { 0 } }, STELE_DONE);
+    assert_lacks(STELE("sub", "done")->err, "unfiltered"); /* nothing is to come */
+}
+END_TEST
+
 START_TEST(sub_is_one_object_in_json_and_jsonl)
 {
     make_loans();
@@ -251,6 +267,7 @@ static Suite *cli_subs_suite(void)
     tcase_add_checked_fixture(one, NULL, forget_runs);
     tcase_set_timeout(one, 60);
     tcase_add_test(one, sub_tells_the_last_error_with_its_place_and_time_and_what_comes_next);
+    tcase_add_test(one, sub_says_that_lag_and_next_events_are_unfiltered);
     tcase_add_test(one, sub_is_one_object_in_json_and_jsonl);
     tcase_add_test(one, events_to_come_are_escaped_on_a_terminal_and_cut_to_its_width);
     tcase_add_test(one, a_subscription_that_never_was_is_not_found);

@@ -32,7 +32,8 @@ const command upkeep_commands[] = {
       .beyond = "; with --clear rw",
       .what = "describe a subscription: state, last error, and the events to come",
       .details =
-          "`next` are the events after its position, whether its filter takes them or not.\n"
+          "`next` are the events after its position, and `lag` counts them, whether its filter\n"
+          "takes them or not: that is the program's, and isn't in the file.\n"
           "--clear lets one go on that a failure has stopped: the event gets its tries anew.\n"
           "--lib is as for read.\n",
       .options = { { .name = "next", .value = "N", .what = "show N events to come; 3" },

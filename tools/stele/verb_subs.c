@@ -183,6 +183,15 @@ static exit_code list_next(tool *of, stele_store *store, int64_t position, int64
     return code;
 }
 
+/* The filter isn't in the file, and without it both look like more than there is to do. */
+static void say_unfiltered(const stele_subscription_info *info)
+{
+    if (info->lag > 0)
+        report_line("note: lag and the next events are unfiltered: which of them '%s' takes, only"
+                    " the program that runs it knows",
+                    info->name);
+}
+
 /* What is wrong with it, and what to do. */
 static void hint_at_trouble(const stele_subscription_info *info)
 {
@@ -216,6 +225,7 @@ static exit_code describe_sub(tool *of, stele_store *store, const char *name, in
         if (code == EXIT_OK)
             code = list_next(of, store, info->position, next);
         output_close_answer(&of->out);
+        say_unfiltered(info);
         hint_at_trouble(info);
     }
     stele_subscriptions_close(list);
