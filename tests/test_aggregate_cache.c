@@ -342,7 +342,7 @@ enum { THREADS = 8, STREAMS_OF_THREADS = 3 };
 
 static int rounds_of_thread(void)
 {
-    return effort_of(40, 400);
+    return effort_of(48, 400);
 }
 
 static void *load_and_execute(void *context)
