@@ -106,6 +106,7 @@ static void expect_free_again(int in_trash)
     const stele_trashed *item = NULL;
     expect_no_remains("orders");
     ck_assert(!is_there(new_root(), "orders.db"));
+    ck_assert(!is_there(new_root(), "orders.db-partial"));
     assert_status(try_acquire(others, "orders"), STELE_NOT_FOUND);
     assert_status(stele_shards_trash(others, &trash), STELE_OK);
     for (; stele_trash_next(trash, &item) == STELE_OK; count++)
@@ -142,6 +143,14 @@ START_TEST(copy_of_a_move_that_was_taken_back_while_it_was_away_goes_to_the_tras
 }
 END_TEST
 
+/* As who was cut leaves it: the name alone. */
+static void put_claim(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fclose(file);
+}
+
 START_TEST(reservation_of_a_move_that_was_taken_back_while_it_was_away_goes)
 {
     char away[512];
@@ -150,7 +159,9 @@ START_TEST(reservation_of_a_move_that_was_taken_back_while_it_was_away_goes)
     fill_shard(shards, "orders", 3);
     keeper.stops_at = "verifying";
     assert_status(move_past(&keeper), STELE_CANCELLED);
+    put_claim(file_in(new_root(), "orders.db"));
     take_back_while_away(away);
+    put_claim(file_in(new_root(), "orders.db-partial"));
     assert_status(stele_shards_resume(others, NULL, NULL), STELE_OK);
     expect_free_again(0);
 }
@@ -182,6 +193,43 @@ START_TEST(copy_stays_while_the_other_end_says_that_it_has_moved)
     assert_status(stele_shards_resume(others, NULL, NULL), STELE_CONFLICT);
     assert_status(stele_shards_maintain(others, NULL, NULL), STELE_OK);
 
+    ck_assert(is_there(new_root(), "orders.db"));
+    ck_assert(is_there(new_root(), "orders.arriving"));
+}
+END_TEST
+
+/* So it is by the signpost alone, where the old file has gone to the trash. */
+START_TEST(copy_stays_while_a_signpost_leads_to_it)
+{
+    doorkeeper keeper = { .locks = true };
+    fill_shard(shards, "orders", 3);
+    assert_status(move_past(&keeper), STELE_BUSY);
+    ck_assert(is_there(old_root(), "orders.moved"));
+    ck_assert_int_eq(unlink(file_in(old_root(), "orders.moving")), 0);
+    ck_assert_int_eq(unlink(file_in(old_root(), "orders.db")), 0);
+
+    assert_status(stele_shards_resume(others, NULL, NULL), STELE_CONFLICT);
+
+    assert_reason_has("has moved to");
+    ck_assert(is_there(new_root(), "orders.db"));
+    ck_assert(is_there(new_root(), "orders.arriving"));
+}
+END_TEST
+
+/* The other end has lost all it had: the copy is the last one. `_i`: or has another one by now. */
+START_TEST(copy_stays_when_the_store_that_it_is_of_is_gone)
+{
+    switch_without_signpost();
+    ck_assert_int_eq(unlink(file_in(old_root(), "orders.moving")), 0);
+    ck_assert_int_eq(unlink(file_in(old_root(), "orders.db")), 0);
+    unlink(file_in(old_root(), "orders.db-anchor"));
+    if (_i == 1)
+        fill_shard(shards, "orders", 1);
+
+    assert_status(stele_shards_resume(others, NULL, NULL), STELE_CONFLICT);
+
+    assert_reason_has("may be all there is");
+    assert_status(stele_shards_maintain(others, NULL, NULL), STELE_OK);
     ck_assert(is_there(new_root(), "orders.db"));
     ck_assert(is_there(new_root(), "orders.arriving"));
 }
@@ -460,6 +508,8 @@ int main(void)
     tcase_add_test(tests, reservation_of_a_move_that_was_taken_back_while_it_was_away_goes);
     tcase_add_test(tests, copy_goes_also_when_the_shard_has_moved_to_somewhere_else_since);
     tcase_add_test(tests, copy_stays_while_the_other_end_says_that_it_has_moved);
+    tcase_add_test(tests, copy_stays_while_a_signpost_leads_to_it);
+    tcase_add_loop_test(tests, copy_stays_when_the_store_that_it_is_of_is_gone, 0, 2);
     tcase_add_test(tests, copy_stays_while_the_other_end_is_away);
     tcase_add_test(tests, shard_does_not_come_back_to_where_a_move_from_is_not_over);
     tcase_add_test(tests, old_file_stays_while_its_move_is_not_over);

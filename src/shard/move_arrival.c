@@ -48,18 +48,40 @@ static stele_status read_signpost(const stele__reservation *reservation,
     return status == STELE_OK && facts.exists ? stele__shard_moved_read(path, where_out) : status;
 }
 
-static stele_status read_fence_there(const stele_shards *shards, const char *path,
-                                     stele__fence *fence)
+/* What a file that is a store says of itself; `uuid_out` "" when there is none. */
+static stele_status look_into_store(const stele_shards *shards, const char *path, char uuid_out[37],
+                                    stele__fence *fence)
 {
     stele__file_facts facts = { 0 };
     stele_store *store = NULL;
+    uuid_out[0] = '\0';
     stele_status status = stele__look_at_file(path, &facts);
     if (status != STELE_OK || !facts.exists || facts.size == 0)
         return status;
     status = stele__mover_open_to_look(shards, path, &store);
     if (status == STELE_OK)
         status = stele__fence_read(store, fence);
+    if (status == STELE_OK)
+        snprintf(uuid_out, 37, "%s", store->uuid);
     stele_store_close(store); /* keeps the error text */
+    return status;
+}
+
+/* With neither the store nor a signpost at the other end the copy may be all there is. */
+static stele_status check_that_it_went_on(const stele_shards *shards,
+                                          const stele__shard_place *place, const char *path,
+                                          const char *where, const char uuid[37])
+{
+    char copied[37];
+    stele__fence fence;
+    if (!place->exists || where[0] != '\0')
+        return STELE_OK;
+    stele_status status = look_into_store(shards, place->path, copied, &fence);
+    if (status == STELE_OK && strcmp(copied, uuid) != 0)
+        status = stele__fail(STELE_CONFLICT,
+                             "the store that '%s' is a copy of isn't at '%s', and nothing there"
+                             " says where it is: the copy may be all there is",
+                             place->path, path);
     return status;
 }
 
@@ -69,19 +91,20 @@ static stele_status check_taken_back(const stele_shards *shards, const stele__sh
 {
     char path[STELE__SHARD_PATH_MAX];
     char where[STELE__FENCE_WHERE_MAX + 1];
+    char uuid[37];
     stele__fence fence = { 0 };
     path_at_reserver(reservation, ".db", path);
     stele_status status = read_signpost(reservation, where);
     if (status == STELE_OK)
-        status = read_fence_there(shards, path, &fence);
+        status = look_into_store(shards, path, uuid, &fence);
     if (status == STELE_OK
         && (strcmp(where, place->path) == 0
             || (fence.found && strcmp(fence.id, reservation->id) == 0)))
-        status = stele__fail(STELE_CONFLICT,
-                             "by what is at '%s' the shard has moved to '%s', and the record of"
-                             " that move is gone",
-                             path, place->path);
-    return status;
+        return stele__fail(STELE_CONFLICT,
+                           "by what is at '%s' the shard has moved to '%s', and the record of that"
+                           " move is gone",
+                           path, place->path);
+    return status == STELE_OK ? check_that_it_went_on(shards, place, path, where, uuid) : status;
 }
 
 /* With the lock of the place. The copy goes to the trash first, as one that has moved: with it two
