@@ -283,6 +283,54 @@ START_TEST(what_a_cut_drop_left_is_in_nobodys_way)
 }
 END_TEST
 
+/* By force, with its WAL, which a cut has left in its place, too: its path there. */
+static void drop_damaged_and_leave_wal(char wal_out[700])
+{
+    char path[512];
+    char there[700];
+    stele_shards_close(shards);
+    open_shards();
+    expect_fine(stele_shards_path(shards, "acme", "orders", path, sizeof(path)));
+    tamper_in_wal(path);
+    expect_fine(stele_shards_drop(shards, "acme", "orders", true, NULL));
+    snprintf(there, sizeof(there), "%s-wal", look_into_trash().path);
+    snprintf(wal_out, 700, "%s-wal", path);
+    copy_file(there, wal_out);
+}
+
+/* Later nobody could tell whose it was. */
+START_TEST(what_a_cut_drop_left_goes_before_the_store_does)
+{
+    char wal[700];
+    fill_shard("orders", 1);
+    drop_damaged_and_leave_wal(wal);
+    age_item(look_into_trash().id, 604800);
+
+    ck_assert_uint_eq(maintain().purged, 1);
+
+    ck_assert_int_ne(access(wal, F_OK), 0);
+    fill_shard("orders", 2);
+    expect_events("orders", 2);
+}
+END_TEST
+
+START_TEST(what_a_cut_drop_left_is_not_in_the_way_of_what_comes_back)
+{
+    char wal[700];
+    char id[64];
+    fill_shard("orders", 3);
+    expect_fine(stele_shards_drop(shards, "acme", "orders", false, NULL));
+    snprintf(id, sizeof(id), "%s", look_into_trash().id);
+    fill_shard("orders", 1);
+    drop_damaged_and_leave_wal(wal);
+
+    expect_fine(stele_shards_undrop(shards, "acme", "orders", id));
+
+    expect_events("orders", 3);
+    ck_assert_int_eq(look_into_trash().count, 1);
+}
+END_TEST
+
 /* Something is in the way when the WAL has gone to the trash already. */
 START_TEST(one_that_can_not_be_dropped_keeps_its_wal)
 {
@@ -345,6 +393,8 @@ static Suite *trash_suite(void)
     tcase_add_test(tests, one_that_is_damaged_is_dropped_by_force_alone);
     tcase_add_test(tests, one_that_is_damaged_takes_its_wal_along_and_back);
     tcase_add_test(tests, what_a_cut_drop_left_is_in_nobodys_way);
+    tcase_add_test(tests, what_a_cut_drop_left_goes_before_the_store_does);
+    tcase_add_test(tests, what_a_cut_drop_left_is_not_in_the_way_of_what_comes_back);
     tcase_add_test(tests, one_that_can_not_be_dropped_keeps_its_wal);
     tcase_add_test(tests, another_shards_file_is_dropped_by_force_alone);
     suite_add_tcase(suite, tests);
