@@ -4,6 +4,8 @@
 #include <stele/lifecycle.h>
 #include <stele/verify.h>
 
+#include "projection/own.h"
+
 static model_context model;
 static stele_projector *projector;
 
@@ -100,6 +102,25 @@ START_TEST(place_beyond_the_head_is_found)
 }
 END_TEST
 
+/* It is said of the checkpoint that its timeline was lost; this one has no promise to keep. */
+START_TEST(place_of_a_lost_timeline_is_no_finding)
+{
+    bool found = false;
+    stele__place place;
+    stele_transaction *transaction = NULL;
+    assert_status(stele_transaction_begin(store, &transaction), STELE_OK);
+    assert_status(stele__projection_place(transaction, "model", &place, &found), STELE_OK);
+    ck_assert(found);
+    place.position = 4;
+    snprintf(place.epoch, sizeof(place.epoch), "00000000-0000-4000-8000-000000000000");
+    assert_status(stele__projection_place_store(transaction, "model", &place), STELE_OK);
+    assert_status(stele_transaction_commit(transaction), STELE_OK);
+    stele_transaction_end(transaction);
+
+    expect_finding("");
+}
+END_TEST
+
 START_TEST(place_that_is_gone_is_found)
 {
     reopen_after("DELETE FROM checkpoints WHERE name = 'model'");
@@ -176,6 +197,7 @@ int main(void)
     tcase_add_test(tests, records_of_the_library_behind_its_place_are_no_finding);
     tcase_add_test(tests, place_behind_what_was_appended_is_found);
     tcase_add_test(tests, place_beyond_the_head_is_found);
+    tcase_add_test(tests, place_of_a_lost_timeline_is_no_finding);
     tcase_add_test(tests, place_that_is_gone_is_found);
     tcase_add_test(tests, record_that_is_gone_is_found);
     tcase_add_test(tests, async_projection_that_is_behind_is_no_finding);

@@ -207,6 +207,33 @@ START_TEST(rows_that_are_there_more_often_are_told_of)
 }
 END_TEST
 
+/* The rows are compared column by column, so these have to be in the same order. */
+START_TEST(table_with_its_columns_in_another_order_is_told_of_as_missing)
+{
+    static const char *const tables[] = { "order" };
+    differences of = { .answer = 0 };
+    stele_projector *projector = NULL;
+    stele_projection projection = STELE_PROJECTION_INIT;
+    stele_rebuild rebuild = STELE_REBUILD_INIT;
+    projection.name = "words";
+    projection.tables = tables;
+    projection.table_count = 1;
+    projection.setup = set_up_words;
+    projection.project = project_words;
+    rebuild.differs = note_difference;
+    rebuild.context = &of;
+    assert_status(stele_projector_open_inline(store, &projection, NULL, &projector), STELE_OK);
+    tamper_with_model("DROP TABLE \"order\"; CREATE TABLE \"order\"(side, word TEXT COLLATE"
+                      " NOCASE, c1, twice AS (side + side))");
+
+    assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_OK);
+
+    ck_assert_int_eq(of.count, 1);
+    ck_assert(of.last.missing);
+    stele_projector_close(projector);
+}
+END_TEST
+
 START_TEST(tables_of_one_side_only_are_told_of)
 {
     differences of = { .answer = 1 };
@@ -227,6 +254,7 @@ int main(void)
     TCase *comparing = add_case(suite, "comparing", open_with_model);
     tcase_add_test(comparing, tables_that_differ_are_told_of);
     tcase_add_test(comparing, rows_that_are_there_more_often_are_told_of);
+    tcase_add_test(comparing, table_with_its_columns_in_another_order_is_told_of_as_missing);
     tcase_add_test(comparing, tables_of_one_side_only_are_told_of);
     tcase_add_test(comparing, table_whose_name_is_a_keyword_is_compared);
     return run_suite(suite);

@@ -243,6 +243,17 @@ static void back_up_other(void)
     expect_fine(stele_shards_backup(shards, "acme", "other", &backup, NULL));
 }
 
+static void change_last_byte(const char *path)
+{
+    FILE *file = fopen(path, "r+");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fseek(file, -1, SEEK_END), 0);
+    int byte = fgetc(file);
+    ck_assert_int_eq(fseek(file, -1, SEEK_END), 0);
+    fputc(byte ^ 1, file);
+    fclose(file);
+}
+
 /* As a power cut leaves it that comes when the store is in the trash: its WAL still has its old
  * name, too. That is nobody else's. */
 START_TEST(what_a_cut_drop_left_is_in_nobodys_way)
@@ -278,6 +289,10 @@ START_TEST(what_a_cut_drop_left_is_in_nobodys_way)
     fputs("other commits", file);
     fclose(file);
     stele_shard *shard = NULL;
+    expect_status(stele_shards_acquire(shards, "acme", "orders", NULL, &shard), STELE_CORRUPT);
+    ck_assert_int_eq(access(copy, F_OK), 0);
+    copy_file(wal, copy);
+    change_last_byte(copy);
     expect_status(stele_shards_acquire(shards, "acme", "orders", NULL, &shard), STELE_CORRUPT);
     ck_assert_int_eq(access(copy, F_OK), 0);
 }
