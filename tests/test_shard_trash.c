@@ -346,6 +346,24 @@ START_TEST(what_a_cut_drop_left_is_not_in_the_way_of_what_comes_back)
 }
 END_TEST
 
+/* They are of a store that isn't there any more, and may be all that is left of it. */
+START_TEST(commits_of_another_store_stay_when_a_damaged_one_would_come_back)
+{
+    char wal[700];
+    fill_shard("orders", 1);
+    drop_damaged_and_leave_wal(wal);
+    change_last_byte(wal);
+
+    expect_status(stele_shards_undrop(shards, "acme", "orders", NULL), STELE_CORRUPT);
+
+    ck_assert_int_eq(access(wal, F_OK), 0);
+    ck_assert_int_eq(look_into_trash().count, 1);
+    ck_assert_int_eq(unlink(wal), 0);
+    expect_fine(stele_shards_undrop(shards, "acme", "orders", NULL));
+    ck_assert_int_eq(access(wal, F_OK), 0);
+}
+END_TEST
+
 /* Something is in the way when the WAL has gone to the trash already. */
 START_TEST(one_that_can_not_be_dropped_keeps_its_wal)
 {
@@ -410,6 +428,7 @@ static Suite *trash_suite(void)
     tcase_add_test(tests, what_a_cut_drop_left_is_in_nobodys_way);
     tcase_add_test(tests, what_a_cut_drop_left_goes_before_the_store_does);
     tcase_add_test(tests, what_a_cut_drop_left_is_not_in_the_way_of_what_comes_back);
+    tcase_add_test(tests, commits_of_another_store_stay_when_a_damaged_one_would_come_back);
     tcase_add_test(tests, one_that_can_not_be_dropped_keeps_its_wal);
     tcase_add_test(tests, another_shards_file_is_dropped_by_force_alone);
     suite_add_tcase(suite, tests);

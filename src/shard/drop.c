@@ -284,7 +284,7 @@ static stele_status bring_back(dropping *of, stele__shard_place *place, const ch
         status = stele__fail(STELE_MOVED, "what is in the trash with the id %s has moved", item.id);
     if (status == STELE_OK)
         status = unfence_item(of, &item, &damaged);
-    if (status == STELE_OK && !damaged) /* whose WAL may lie there already */
+    if (status == STELE_OK) /* what a cut left of it was tidied away: these are another's commits */
         status = stele__shard_companions_judge(place->path, &stale);
     if (status == STELE_OK)
         status = stele__shard_companions_remove(place->path, false);
