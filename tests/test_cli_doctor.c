@@ -524,6 +524,7 @@ START_TEST(shard_that_is_elsewhere_is_not_looked_at_here)
     ck_assert_int_eq(mkdir(test_path("other"), 0700), 0);
     assert_code(SHARD("acme", "orders", "shards", "move", "--to", test_path("other")), 0);
     assert_refused(SHARD("acme", "orders", "doctor"), 7, "/other/acme/orders.db");
+    assert_refused(SHARD("acme", "orders", "doctor", "--try"), 7, "/other/acme/orders.db");
 }
 END_TEST
 

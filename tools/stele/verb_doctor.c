@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "doctor.h"
 #include "options.h"
@@ -370,7 +371,8 @@ static stele_status open_past_fence(const tool *of, const char *path, const stel
                                     stele_store **store_out)
 {
     stele_status status = open_found(of, options, store_out);
-    if (!names_shard(of) || (status != STELE_MOVED && status != STELE_FENCED))
+    if (!names_shard(of) || (status != STELE_MOVED && status != STELE_FENCED)
+        || access(path, F_OK) != 0)
         return status;
     close_store(of, NULL);
     return stele_store_open(path, options, store_out);
