@@ -232,6 +232,8 @@ START_TEST(copy_stays_when_the_store_that_it_is_of_is_gone)
     assert_status(stele_shards_maintain(others, NULL, NULL), STELE_OK);
     ck_assert(is_there(new_root(), "orders.db"));
     ck_assert(is_there(new_root(), "orders.arriving"));
+    ck_assert_int_eq(unlink(file_in(new_root(), "orders.arriving")), 0); /* somebody decides */
+    ck_assert_int_eq(head_in(others, "orders"), 3);
 }
 END_TEST
 
