@@ -201,7 +201,7 @@ static void order_scan(stele__scan *scan)
 static bool is_name_alone(const char *path)
 {
     bool stale = false;
-    return stele__shard_companions_judge(path, &stale) != STELE_CORRUPT;
+    return stele__shard_companions_judge(path, &stale) == STELE_OK;
 }
 
 static stele_status take_folder_entry(stele_shards *shards, const char *folder, const char *name,
