@@ -1,7 +1,11 @@
 /* What verification tells of the places of inline projections. */
 #include "projections.h"
 
+#include <sys/stat.h>
+
+#include <stele/backup.h>
 #include <stele/lifecycle.h>
+#include <stele/shard_work.h>
 #include <stele/verify.h>
 
 #include "projection/own.h"
@@ -181,6 +185,55 @@ START_TEST(rebuilding_in_place_is_no_finding)
 }
 END_TEST
 
+/* A checkpoint may be set by hand: that keeps nobody from having a backup, and from using it. */
+START_TEST(a_place_that_cannot_be_true_stops_no_backup)
+{
+    char offender[512];
+    stele_backup backup = STELE_BACKUP_INIT;
+    stele_recover recover = STELE_RECOVER_INIT;
+    assert_status(stele_checkpoint_save(store, "model", 4), STELE_OK);
+    backup.path = test_path("backup.db");
+    assert_status(stele_store_backup(store, &backup, NULL), STELE_OK);
+    recover.backup = test_path("backup.db");
+    recover.path = test_path("recovered.db");
+    assert_status(stele_recover_backup(&recover, NULL), STELE_OK);
+
+    close_model();
+    close_store();
+    store = open_path(test_path("recovered.db"), NULL);
+    ck_assert_uint_eq(look_at_projections(offender), 1);
+}
+END_TEST
+
+/* Nor a shard from moving; its verification says what is wrong. */
+START_TEST(a_place_that_cannot_be_true_stops_no_move)
+{
+    stele_shards *shards = NULL;
+    stele_shard *shard = NULL;
+    stele_shard_move move = STELE_SHARD_MOVE_INIT;
+    model_context of_shard = { 0 };
+    assert_status(stele_shards_open(test_path("root"), NULL, &shards), STELE_OK);
+    assert_status(stele_shards_acquire(shards, "acme", "orders", NULL, &shard), STELE_OK);
+    stele_projection projection = make_projection(&of_shard, 1);
+    stele_projector *inline_there = NULL;
+    stele_store *there = stele_shard_store(shard);
+    assert_status(stele_projector_open_inline(there, &projection, NULL, &inline_there), STELE_OK);
+    for (int i = 0; i < 3; i++)
+        assert_status(append_to(there, "a-1", STELE_ANY, "noted", NULL), STELE_OK);
+    assert_status(stele_checkpoint_save(there, "model", 1), STELE_OK);
+    stele_projector_close(inline_there);
+    stele_shard_release(shard);
+
+    assert_status(stele_shards_verify(shards, "acme", "orders", NULL, NULL), STELE_CORRUPT);
+    move.organisation = "acme";
+    move.name_space = "orders";
+    move.root = test_path("new-root");
+    ck_assert_int_eq(mkdir(move.root, 0700), 0);
+    assert_status(stele_shards_move(shards, &move, NULL), STELE_OK);
+    stele_shards_close(shards);
+}
+END_TEST
+
 static void close_all(void)
 {
     close_model();
@@ -194,6 +247,8 @@ int main(void)
     tcase_add_checked_fixture(tests, open_with_model, close_all);
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, inline_projection_at_the_head_is_good);
+    tcase_add_test(tests, a_place_that_cannot_be_true_stops_no_backup);
+    tcase_add_test(tests, a_place_that_cannot_be_true_stops_no_move);
     tcase_add_test(tests, records_of_the_library_behind_its_place_are_no_finding);
     tcase_add_test(tests, place_behind_what_was_appended_is_found);
     tcase_add_test(tests, place_beyond_the_head_is_found);

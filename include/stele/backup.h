@@ -64,8 +64,9 @@ typedef struct stele_backed_up {
  * always copied so.
  *
  * The copy grows as `<path>-partial` (0600, removed on failure; one that a crash has left there is
- * replaced), is stamped, synced, opened and verified with every check, and only then gets its name,
- * which it never takes from another file. When this returns STELE_OK it survives power loss.
+ * replaced), is stamped, synced, opened and verified with every check (but what `projections` finds
+ * keeps nobody from a copy: places are the user's to set), and only then gets its name, which it
+ * never takes from another file. When this returns STELE_OK it survives power loss.
  *
  * What streams have in archives is in the archives' files: back those up, too.
  *
@@ -112,9 +113,9 @@ typedef struct stele_recovered {
 } stele_recovered;
 
 /**
- * Verify a backup with every check, and copy it to a new file, which becomes a store: the same
- * uuid, the same log, a new epoch at its head. The backup isn't changed, and no file is written
- * over; the new one appears under its name when it is whole and durable.
+ * Verify a backup as it was when it was made, and copy it to a new file, which becomes a store: the
+ * same uuid, the same log, a new epoch at its head. The backup isn't changed, and no file is
+ * written over; the new one appears under its name when it is whole and durable.
  *
  * The new store knows no paths of archives, since the store that it is a copy of may still use
  * them: give one where it is needed.

@@ -169,7 +169,7 @@ static stele_status verify_store(stele_store *store, const stele_work *options,
         status = stele__store_enter(store);
     if (status != STELE_OK)
         return status;
-    status = stele__prove(store, &work, &proof);
+    status = stele__prove_all(store, &work, &proof);
     stele__store_leave(store);
     if (status != STELE_OK)
         return status;
