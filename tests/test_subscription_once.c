@@ -121,6 +121,8 @@ static int work_until_killed(int64_t stop_position)
     stele_handler handler = STELE_HANDLER_INIT;
     options.owner = "worker";
     options.batch_count_max = 20;
+    options.tries =
+        10000; /* no event is to blame for a killed process, however often it is tried */
     if (shared->manner == AT_LEAST_ONCE) {
         options.delivery = STELE_AT_LEAST_ONCE;
         options.ack_flush_ms = 10;
@@ -144,6 +146,8 @@ static int work_until_killed(int64_t stop_position)
         while ((status = stele_subscription_next(subscription, NULL, &batch)) == STELE_OK)
             finish_batch(opened, subscription, batch);
     }
+    if (status != STELE_DONE)
+        fprintf(stderr, "the worker got %s: %s\n", stele_status_name(status), stele_error_text());
     stele_subscription_close(subscription);
     stele_store_close(opened);
     return status == STELE_DONE ? 0 : 1;
