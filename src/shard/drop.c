@@ -88,15 +88,10 @@ static stele_status judge_place(const dropping *of, stele__shard_place *place)
 {
     stele_status status =
         stele__shard_place_find(of->shards->root, of->organisation, of->name_space, place);
-    if (status != STELE_OK)
+    if (status == STELE_OK)
+        status = stele__shard_place_judge(place);
+    if (status != STELE_OK || place->exists)
         return status;
-    /* Whatever lies there: it isn't the shard yet, or any more. */
-    if (place->arriving)
-        return stele__fail(STELE_BUSY, "'%s' is just being moved here", place->path);
-    if (place->moved)
-        return stele__shard_has_moved(place);
-    if (place->exists)
-        return STELE_OK;
     return stele__fail(STELE_NOT_FOUND, "there is no shard '%s'", place->path);
 }
 

@@ -74,3 +74,10 @@ stele_status stele__shard_has_moved(const stele__shard_place *place)
         return status;
     return stele__fail(STELE_MOVED, "the shard has moved to '%s'", where);
 }
+
+stele_status stele__shard_place_judge(const stele__shard_place *place)
+{
+    if (place->arriving)
+        return stele__fail(STELE_BUSY, "'%s' is just being moved here", place->path);
+    return place->moved ? stele__shard_has_moved(place) : STELE_OK;
+}

@@ -34,15 +34,10 @@ static stele_status find_or_create(stele_shards *shards, stele__shard_slot *slot
 {
     stele_status status =
         stele__shard_place_find(shards->root, slot->organisation, slot->name_space, place);
-    if (status != STELE_OK)
+    if (status == STELE_OK)
+        status = stele__shard_place_judge(place);
+    if (status != STELE_OK || place->exists)
         return status;
-    /* Whatever lies there: it isn't the shard yet, or any more. */
-    if (place->arriving)
-        return stele__fail(STELE_BUSY, "'%s' is just being moved here", place->path);
-    if (place->moved)
-        return stele__shard_has_moved(place);
-    if (place->exists)
-        return STELE_OK;
     status = stele__shard_companions_judge(place->path, stale_out);
     if (status == STELE_CORRUPT && exclusive && !shards->store_options.read_only) {
         status = stele__trash_tidy_place(shards, place);

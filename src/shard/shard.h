@@ -222,6 +222,8 @@ stele_status stele__shard_moved_write(const char *path, const char *where);
 stele_status stele__shard_moved_read(const char *path, char where_out[STELE__FENCE_WHERE_MAX + 1]);
 /* Of a place with a `C.moved`: MOVED, and the text says where to; CORRUPT, IO. */
 stele_status stele__shard_has_moved(const stele__shard_place *place);
+/* Whatever lies there: BUSY when it isn't the shard yet, MOVED when it isn't any more. */
+stele_status stele__shard_place_judge(const stele__shard_place *place);
 
 /* --- open.c --- */
 

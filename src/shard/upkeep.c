@@ -36,12 +36,10 @@ static stele_status find_free_place(const recovering *of, stele__shard_place *pl
     bool stale = false;
     stele_status status =
         stele__shard_place_find(of->shards->root, of->organisation, of->name_space, place);
+    if (status == STELE_OK)
+        status = stele__shard_place_judge(place);
     if (status != STELE_OK)
         return status;
-    if (place->arriving)
-        return stele__fail(STELE_BUSY, "'%s' is just being moved here", place->path);
-    if (place->moved)
-        return stele__shard_has_moved(place);
     if (place->exists)
         return stele__fail(STELE_CONFLICT, "there is a shard '%s': drop it first", place->path);
     return stele__shard_companions_judge(place->path, &stale);

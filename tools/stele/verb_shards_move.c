@@ -118,10 +118,23 @@ exit_code run_shards_rename(tool *of)
     return move_shard(of, &move);
 }
 
+/* Where the shard is by its names, or would be. */
+static exit_code answer_path(tool *of, stele_shards *shards)
+{
+    char path[PLACE_PATH_SIZE];
+    stele_status status =
+        stele_shards_path(shards, named_organisation(of), of->name_space, path, sizeof(path));
+    if (status != STELE_OK)
+        return report_shard(of, shards, status);
+    const cell cells[] = { text_cell(named_organisation(of)), text_cell(of->name_space),
+                           text_cell(path) };
+    output_answer(&of->out, cancel_fields, cells, sizeof(cells) / sizeof(cells[0]));
+    return EXIT_OK;
+}
+
 exit_code run_shards_cancel(tool *of)
 {
     stele_shards *shards;
-    char path[PLACE_PATH_SIZE];
     if (!need_shard(of))
         return EXIT_USAGE;
     exit_code code = open_root(of, ROOT_WRITE, 1, &shards);
@@ -129,44 +142,31 @@ exit_code run_shards_cancel(tool *of)
         return code;
     stele_status status =
         stele_shards_move_cancel(shards, named_organisation(of), of->name_space, NULL);
-    if (status == STELE_OK)
-        status =
-            stele_shards_path(shards, named_organisation(of), of->name_space, path, sizeof(path));
     if (status != STELE_OK) {
         code = report_shard(of, shards, status);
         if (status == STELE_CONFLICT)
             hint_at_new_place(shards, named_organisation(of), of->name_space);
         return code;
     }
-    const cell cells[] = { text_cell(named_organisation(of)), text_cell(of->name_space),
-                           text_cell(path) };
-    output_answer(&of->out, cancel_fields, cells, sizeof(cells) / sizeof(cells[0]));
-    return EXIT_OK;
+    return answer_path(of, shards);
 }
 
 exit_code run_shards_forget(tool *of)
 {
     stele_shards *shards;
-    char path[PLACE_PATH_SIZE];
     if (!need_shard(of))
         return EXIT_USAGE;
     exit_code code = open_root(of, ROOT_WRITE, 1, &shards);
     if (code != EXIT_OK)
         return code;
     stele_status status = stele_shards_forget_moved(shards, named_organisation(of), of->name_space);
-    if (status == STELE_OK)
-        status =
-            stele_shards_path(shards, named_organisation(of), of->name_space, path, sizeof(path));
     if (status != STELE_OK) {
         code = report_shard(of, shards, status);
         if (status == STELE_CONFLICT)
             report_hint("stele shards resume -s %s", shell_word(store_named(of)));
         return code;
     }
-    const cell cells[] = { text_cell(named_organisation(of)), text_cell(of->name_space),
-                           text_cell(path) };
-    output_answer(&of->out, cancel_fields, cells, sizeof(cells) / sizeof(cells[0]));
-    return EXIT_OK;
+    return answer_path(of, shards);
 }
 
 exit_code run_shards_resume(tool *of)
