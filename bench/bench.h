@@ -102,6 +102,8 @@ typedef struct bench_source {
 void bench_source_init(bench_source *source, const bench_workload *workload, uint64_t seed,
                        size_t batch, bench_keys keys);
 void bench_draw_next(bench_source *source, bench_draw *draw_out);
+/* Append what is drawn next. Its last position. */
+int64_t bench_append_drawn(stele_store *store, bench_source *source);
 
 /* --- race.c --- */
 

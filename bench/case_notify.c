@@ -23,19 +23,6 @@ static void sleep_seconds(double seconds)
     nanosleep(&left, NULL);
 }
 
-static int64_t append_drawn(stele_store *store, bench_source *source)
-{
-    bench_draw draw;
-    bench_draw_next(source, &draw);
-    stele_append append = STELE_APPEND_INIT;
-    append.stream = source->workload->streams[draw.stream];
-    append.events = draw.events;
-    append.event_count = draw.count;
-    stele_appended appended;
-    bench_expect(stele_store_append(store, &append, &appended), "append");
-    return appended.last_position;
-}
-
 static int compare_wakes(const void *left, const void *right)
 {
     double a = *(const double *)left;
@@ -103,7 +90,7 @@ static void measure_threads(const bench_settings *settings, const bench_workload
     for (size_t i = 0; i < other.count; i++) {
         sleep_seconds(0.0001); /* it is asleep again */
         began[i] = bench_seconds();
-        int64_t position = append_drawn(other.store, &source);
+        int64_t position = bench_append_drawn(other.store, &source);
         alone[i] = bench_seconds() - began[i];
         while (atomic_load(&other.heard) < position)
             continue;
@@ -173,11 +160,11 @@ static void measure_processes(const bench_settings *settings, const bench_worklo
     for (size_t i = 0; i < count; i++) {
         sleep_seconds(pause * 2 * bench_random_below(&chance, 1000) / 1000);
         double began = bench_seconds();
-        append_drawn(store, &source);
+        bench_append_drawn(store, &source);
         took[i] = hear_process(answer) - began;
     }
     close(answer[0]);
-    append_drawn(store, &source); /* it finds nobody to answer */
+    bench_append_drawn(store, &source); /* it finds nobody to answer */
     stele_store_close(store);
     waitpid(child, NULL, 0);
     report_wakes(what, took, count);
@@ -208,7 +195,7 @@ static uint64_t append_to_audience(void *state, uint64_t operations)
 {
     audience *all = state;
     for (uint64_t i = 0; i < operations; i++)
-        append_drawn(all->store, &all->source);
+        bench_append_drawn(all->store, &all->source);
     return operations;
 }
 

@@ -133,28 +133,17 @@ typedef struct fleet {
     fleet_member members[FLEET_MAX];
 } fleet;
 
-static void append_once(stele_store *store, bench_source *source)
-{
-    bench_draw draw;
-    bench_draw_next(source, &draw);
-    stele_append append = STELE_APPEND_INIT;
-    append.stream = source->workload->streams[draw.stream];
-    append.events = draw.events;
-    append.event_count = draw.count;
-    bench_expect(stele_store_append(store, &append, NULL), "append");
-}
-
 /* As a server does: the shard is acquired for each request. */
 static void *run_fleet_member(void *context)
 {
     fleet_member *member = context;
     for (uint64_t i = 0; i < member->count; i++) {
         if (member->shards == NULL) {
-            append_once(member->store, &member->source);
+            bench_append_drawn(member->store, &member->source);
             continue;
         }
         stele_shard *shard = acquire(member->shards, "part", member->number);
-        append_once(stele_shard_store(shard), &member->source);
+        bench_append_drawn(stele_shard_store(shard), &member->source);
         stele_shard_release(shard);
     }
     return NULL;
@@ -378,7 +367,7 @@ static void measure_holdings(const bench_settings *settings, const bench_workloa
     report_holding("opened", &before, (double)count);
     for (size_t i = 0; i < count; i++) {
         bench_source_init(&source, workload, settings->seed, 1, BENCH_KEYS_NONE);
-        append_once(stele_shard_store(held[i]), &source);
+        bench_append_drawn(stele_shard_store(held[i]), &source);
         bench_drain(stele_shard_store(held[i]), &all, &sum);
     }
     report_holding("written and read once", &before, (double)count);

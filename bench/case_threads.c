@@ -31,23 +31,11 @@ typedef struct crowd {
     crowd_member members[THREADS_MAX];
 } crowd;
 
-static void append_draw(stele_store *store, bench_source *source)
-{
-    bench_draw draw;
-    bench_draw_next(source, &draw);
-    stele_append append = STELE_APPEND_INIT;
-    append.stream = source->workload->streams[draw.stream];
-    append.events = draw.events;
-    append.event_count = draw.count;
-    append.idempotency_key = draw.key;
-    bench_expect(stele_store_append(store, &append, NULL), "append");
-}
-
 static void *run_member(void *context)
 {
     crowd_member *member = context;
     for (uint64_t i = 0; i < member->count; i++)
-        append_draw(member->crowd->store, &member->source);
+        bench_append_drawn(member->crowd->store, &member->source);
     return NULL;
 }
 
@@ -225,7 +213,7 @@ static void run_process(const bench_settings *settings, const bench_workload *wo
     uint64_t count = 0;
     double end = bench_seconds() + (settings->quick ? 0.5 : 3);
     while (bench_seconds() < end) {
-        append_draw(store, &source);
+        bench_append_drawn(store, &source);
         count++;
     }
     stele_store_close(store);
@@ -341,7 +329,7 @@ static void measure_wal(const bench_settings *settings, const bench_workload *wo
     double now = bench_seconds();
     double end = now + (settings->quick ? 2 : 10);
     while (now < end && count < sizeof(latencies) / sizeof(latencies[0])) {
-        append_draw(store, &source);
+        bench_append_drawn(store, &source);
         double after = bench_seconds();
         latencies[count++] = (after - now) * 1e6;
         now = after;

@@ -90,3 +90,17 @@ void bench_draw_next(bench_source *source, bench_draw *draw_out)
     draw_out->count = source->batch;
     draw_out->key = draw_key(source);
 }
+
+int64_t bench_append_drawn(stele_store *store, bench_source *source)
+{
+    bench_draw draw;
+    bench_draw_next(source, &draw);
+    stele_append append = STELE_APPEND_INIT;
+    append.stream = source->workload->streams[draw.stream];
+    append.events = draw.events;
+    append.event_count = draw.count;
+    append.idempotency_key = draw.key;
+    stele_appended appended;
+    bench_expect(stele_store_append(store, &append, &appended), "append");
+    return appended.last_position;
+}
