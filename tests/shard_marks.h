@@ -34,4 +34,20 @@ static inline void expect_mark(stele_shards *shards, const char *organisation,
     stele_shard_release(shard);
 }
 
+/* --- Names that are hashed --- */
+
+static inline void hash_alike(const char *name, uint64_t hashes_out[2])
+{
+    (void)name;
+    hashes_out[0] = 1;
+    hashes_out[1] = 2;
+}
+
+static inline void make_long(char out[STELE_SHARD_NAME_MAX + 1], char last)
+{
+    memset(out, 'l', STELE_SHARD_NAME_MAX);
+    out[STELE_SHARD_NAME_MAX - 1] = last;
+    out[STELE_SHARD_NAME_MAX] = '\0';
+}
+
 #endif

@@ -166,22 +166,31 @@ static stele_status project_words(void *context, const stele_record *record,
                                                     : " VALUES('odd', 2.5, 'c')");
 }
 
+static stele_projector *open_words(differences *of, stele_projection *projection,
+                                   stele_rebuild *rebuild)
+{
+    static const char *const tables[] = { "order" };
+    stele_projector *projector = NULL;
+    stele_projection_init(projection);
+    stele_rebuild_init(rebuild);
+    projection->name = "words";
+    projection->tables = tables;
+    projection->table_count = 1;
+    projection->setup = set_up_words;
+    projection->project = project_words;
+    rebuild->differs = note_difference;
+    rebuild->context = of;
+    assert_status(stele_projector_open_inline(store, projection, NULL, &projector), STELE_OK);
+    return projector;
+}
+
 /* Equal totals of equal rows aren't enough: how often each is there has to be the same. */
 START_TEST(rows_that_are_there_more_often_are_told_of)
 {
-    static const char *const tables[] = { "order" };
     differences of = { .answer = 1 };
-    stele_projector *projector = NULL;
-    stele_projection projection = STELE_PROJECTION_INIT;
-    stele_rebuild rebuild = STELE_REBUILD_INIT;
-    projection.name = "words";
-    projection.tables = tables;
-    projection.table_count = 1;
-    projection.setup = set_up_words;
-    projection.project = project_words;
-    rebuild.differs = note_difference;
-    rebuild.context = &of;
-    assert_status(stele_projector_open_inline(store, &projection, NULL, &projector), STELE_OK);
+    stele_projection projection;
+    stele_rebuild rebuild;
+    stele_projector *projector = open_words(&of, &projection, &rebuild);
     assert_status(stele_projection_rebuild(store, &projection, &rebuild, NULL), STELE_OK);
     ck_assert_int_eq(of.count, 0);
 
@@ -210,19 +219,10 @@ END_TEST
 /* The rows are compared column by column, so these have to be in the same order. */
 START_TEST(table_with_its_columns_in_another_order_is_told_of_as_missing)
 {
-    static const char *const tables[] = { "order" };
     differences of = { .answer = 0 };
-    stele_projector *projector = NULL;
-    stele_projection projection = STELE_PROJECTION_INIT;
-    stele_rebuild rebuild = STELE_REBUILD_INIT;
-    projection.name = "words";
-    projection.tables = tables;
-    projection.table_count = 1;
-    projection.setup = set_up_words;
-    projection.project = project_words;
-    rebuild.differs = note_difference;
-    rebuild.context = &of;
-    assert_status(stele_projector_open_inline(store, &projection, NULL, &projector), STELE_OK);
+    stele_projection projection;
+    stele_rebuild rebuild;
+    stele_projector *projector = open_words(&of, &projection, &rebuild);
     tamper_with_model("DROP TABLE \"order\"; CREATE TABLE \"order\"(side, word TEXT COLLATE"
                       " NOCASE, c1, twice AS (side + side))");
 

@@ -6,20 +6,6 @@
 
 #include <unistd.h>
 
-static void hash_alike(const char *name, uint64_t hashes_out[2])
-{
-    (void)name;
-    hashes_out[0] = 1;
-    hashes_out[1] = 2;
-}
-
-static void make_long(char out[STELE_SHARD_NAME_MAX + 1], char last)
-{
-    memset(out, 'l', STELE_SHARD_NAME_MAX);
-    out[STELE_SHARD_NAME_MAX - 1] = last;
-    out[STELE_SHARD_NAME_MAX] = '\0';
-}
-
 START_TEST(names_of_one_hash_get_files_of_their_own)
 {
     char names[4][STELE_SHARD_NAME_MAX + 1];

@@ -1,61 +1,13 @@
 /* Names of which an empty file is all there is: where a file can't have two names, it is so for a
  * moment, and after a cut. */
-#include "resources.h"
-#include "sharding.h"
+#include "shard_marks.h"
+#include "shard_resources.h"
 
 #include "shard/shard.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static resources before;
-
-static void set_up(void)
-{
-    before = count_resources();
-}
-
-static void tear_down(void)
-{
-    expect_resources(before, "at the end");
-    remove_test_folder();
-}
-
-static void hash_alike(const char *name, uint64_t hashes_out[2])
-{
-    (void)name;
-    hashes_out[0] = 1;
-    hashes_out[1] = 2;
-}
-
-static void make_long(char out[STELE_SHARD_NAME_MAX + 1], char last)
-{
-    memset(out, 'l', STELE_SHARD_NAME_MAX);
-    out[STELE_SHARD_NAME_MAX - 1] = last;
-    out[STELE_SHARD_NAME_MAX] = '\0';
-}
-
-static void mark_shard(stele_shards *shards, const char *organisation, const char *name_space)
-{
-    char mark[600];
-    stele_shard *shard = acquire(shards, organisation, name_space);
-    snprintf(mark, sizeof(mark), "%s %s", organisation, name_space);
-    expect_fine(append_data(stele_shard_store(shard), mark));
-    stele_shard_release(shard);
-}
-
-static void expect_mark(stele_shards *shards, const char *organisation, const char *name_space)
-{
-    char mark[600];
-    int same = 0, other = 0;
-    stele_shard *shard = acquire(shards, organisation, name_space);
-    snprintf(mark, sizeof(mark), "%s %s", organisation, name_space);
-    count_data(stele_shard_store(shard), mark, &same, &other);
-    ck_assert_int_eq(same, 1);
-    ck_assert_int_eq(other, 0);
-    stele_shard_release(shard);
-}
 
 static void empty_file(const char *path)
 {
@@ -114,8 +66,8 @@ START_TEST(an_empty_name_is_none_yet)
     mark_shard(shards, "acme", names[0]);
 
     expect_name(sidecar, names[1]);
-    expect_mark(shards, "acme", names[0]);
-    expect_mark(shards, "acme", names[1]);
+    expect_mark(shards, "acme", names[0], 1);
+    expect_mark(shards, "acme", names[1], 1);
     stele_shards_close(shards);
     stele__hash_shard_name = hash;
 }
@@ -137,8 +89,8 @@ START_TEST(an_empty_name_of_an_organisation_is_none_yet)
     mark_shard(shards, names[0], "main");
 
     expect_name(sidecar, names[1]);
-    expect_mark(shards, names[0], "main");
-    expect_mark(shards, names[1], "main");
+    expect_mark(shards, names[0], "main", 1);
+    expect_mark(shards, names[1], "main", 1);
     stele_shards_close(shards);
     stele__hash_shard_name = hash;
 }
@@ -188,7 +140,7 @@ START_TEST(a_store_whose_name_is_empty_is_found)
     empty_file(sidecar);
 
     shards = open_root(0);
-    expect_mark(shards, "acme", name);
+    expect_mark(shards, "acme", name, 1);
     stele_shards_close(shards);
 }
 END_TEST
@@ -215,7 +167,7 @@ START_TEST(an_empty_file_does_not_keep_a_backup_out)
     expect_fine(stele_shards_recover(shards, "acme", name, &recover, NULL));
 
     stele_shard *shard = acquire(shards, "acme", name);
-    count_data(stele_shard_store(shard), "acme main", &same, &other);
+    count_data(stele_shard_store(shard), "4 acmemain", &same, &other); /* its mark, of before */
     ck_assert_int_eq(same, 1);
     expect_name(sidecar, name);
     stele_shard_release(shard);
