@@ -240,7 +240,9 @@ static stele_status submit_ticket(stele_ticket *ticket, const stele_wait *wait)
         return STELE_OK;
     }
     status = stele__group_submit(append->request.store, &append->request, wait);
-    return append->request.switched ? submit_ticket(ticket, wait) : status;
+    /* Once queued it is the committer's, and may be gone already. */
+    bool switched = status == STELE_UNSUPPORTED && append->request.switched;
+    return switched ? submit_ticket(ticket, wait) : status;
 }
 
 static stele_status submit_append(stele_store *store, const stele_append *append,

@@ -26,7 +26,7 @@ typedef struct stele__request {
     size_t size;     /* bytes, for the bounds */
     bool repeatable; /* doing it again is harmless: it has a key */
     /* It writes what a sequencer would put in order: when one is there by now, it isn't queued
-     * (`switched`), and is to be proposed instead. */
+     * (`switched`, and the answer is UNSUPPORTED), and is to be proposed instead. */
     bool direct;
     bool switched;
 

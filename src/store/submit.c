@@ -63,6 +63,7 @@ stele_status stele__group_run(stele_store *store, stele__request *request, const
 {
     stele__requests *requests = store->requests;
     stele__patience patience;
+    request->switched = false;
     stele_status status =
         stele__patience_begin(&patience, wait, store->options.busy_timeout_ms, &store->closing);
     if (status == STELE_OK)
@@ -167,6 +168,7 @@ stele_status stele__group_submit(stele_store *store, stele__request *request,
 {
     stele__requests *requests = store->requests;
     stele__patience patience;
+    request->switched = false;
     stele_status status =
         stele__patience_begin(&patience, wait, store->options.busy_timeout_ms, &store->closing);
     if (status == STELE_OK)
