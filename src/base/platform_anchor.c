@@ -23,16 +23,43 @@ static stele_status fail_small_file(int error, const char *what, const char *pat
     return stele__fail(status, "can't %s '%s': %s", what, path, strerror(error));
 }
 
-static stele_status fill_with_zeros(int descriptor, const char *path, size_t from, size_t to)
+static int sync_data(int descriptor)
+{
+#ifdef __APPLE__
+    return fcntl(descriptor, F_FULLFSYNC);
+#else
+    return fdatasync(descriptor);
+#endif
+}
+
+static stele_status sync_small_file(int descriptor, const char *path)
+{
+    while (sync_data(descriptor) != 0) {
+        if (errno != EINTR)
+            return fail_small_file(errno, "sync", path);
+    }
+    return STELE_OK;
+}
+
+/* Behind what is there by now, never over it: who opens the file at the same time may have made it
+ * as long, and written to it. Then it becomes longer. */
+static stele_status append_zeros(int descriptor, const char *path, size_t size)
 {
     static const unsigned char zeros[8192];
     stele_status status = STELE_OK;
-    while (from < to && status == STELE_OK) {
-        size_t size = to - from < sizeof(zeros) ? to - from : sizeof(zeros);
-        status = stele__small_file_write(descriptor, path, from, zeros, size);
-        from += size;
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_APPEND) != 0)
+        return fail_small_file(errno, "write", path);
+    while (size > 0 && status == STELE_OK) {
+        ssize_t put = write(descriptor, zeros, size < sizeof(zeros) ? size : sizeof(zeros));
+        if (put < 0 && errno != EINTR)
+            status = fail_small_file(errno, "write", path);
+        if (put > 0)
+            size -= (size_t)put;
     }
-    return status;
+    if (status == STELE_OK && fcntl(descriptor, F_SETFL, flags) != 0)
+        status = fail_small_file(errno, "write", path);
+    return status == STELE_OK ? sync_small_file(descriptor, path) : status;
 }
 
 stele_status stele__small_file_open(const char *path, bool writable, size_t size,
@@ -61,7 +88,7 @@ stele_status stele__small_file_open(const char *path, bool writable, size_t size
     else if (!S_ISREG(facts.st_mode))
         status = stele__fail(STELE_MISUSE, "'%s' is not a regular file", path);
     else if (writable && (size_t)facts.st_size < size)
-        status = fill_with_zeros(descriptor, path, (size_t)facts.st_size, size);
+        status = append_zeros(descriptor, path, size - (size_t)facts.st_size);
     if (status != STELE_OK)
         close(descriptor);
     else
@@ -93,15 +120,6 @@ stele_status stele__small_file_read(int descriptor, const char *path, size_t off
     return STELE_OK;
 }
 
-static int sync_data(int descriptor)
-{
-#ifdef __APPLE__
-    return fcntl(descriptor, F_FULLFSYNC);
-#else
-    return fdatasync(descriptor);
-#endif
-}
-
 stele_status stele__small_file_write(int descriptor, const char *path, size_t offset,
                                      const void *bytes, size_t size)
 {
@@ -114,9 +132,5 @@ stele_status stele__small_file_write(int descriptor, const char *path, size_t of
         if (put > 0)
             done += (size_t)put;
     }
-    while (sync_data(descriptor) != 0) {
-        if (errno != EINTR)
-            return fail_small_file(errno, "sync", path);
-    }
-    return STELE_OK;
+    return sync_small_file(descriptor, path);
 }
