@@ -204,6 +204,7 @@ END_TEST
 
 static pid_t other;
 static int other_may_go[2];
+static int other_tells[2];
 static int moments_left;
 
 static int make_it_when_told(const char *name, bool vanishes)
@@ -277,6 +278,78 @@ START_TEST(file_that_another_makes_while_it_is_opened_is_no_loss)
     while (open_beside_other(moments + 1, _i == 1))
         moments++;
     ck_assert_int_gt(moments, 2);
+}
+END_TEST
+
+/* It has the store open, and nothing written yet. */
+static int append_when_told(const char *name)
+{
+    stele_store *opened = NULL;
+    char byte = 'o';
+    if (stele_store_open(test_path(name), NULL, &opened) != STELE_OK
+        || write(other_tells[1], &byte, 1) != 1 || read(other_may_go[0], &byte, 1) != 1
+        || append_to(opened, "account-1", STELE_ANY, "moved", NULL) != STELE_OK
+        || write(other_tells[1], &byte, 1) != 1)
+        return 1;
+    return read(other_may_go[0], &byte, 1) != 0; /* until it may end */
+}
+
+static void start_appender(const char *name)
+{
+    char byte;
+    ck_assert_int_eq(pipe(other_may_go), 0);
+    ck_assert_int_eq(pipe(other_tells), 0);
+    fflush(NULL);
+    other = fork();
+    ck_assert_int_ge(other, 0);
+    if (other == 0) {
+        close(other_may_go[1]);
+        _exit(append_when_told(name));
+    }
+    close(other_may_go[0]);
+    close(other_tells[1]);
+    ck_assert_int_eq(read(other_tells[0], &byte, 1), 1);
+}
+
+static int let_other_append(disk_call call, disk_file file, sqlite3_int64 detail)
+{
+    char byte = 'g';
+    (void)file, (void)detail;
+    if (call == DISK_SHM_LOCK && --moments_left == 0 && write(other_may_go[1], &byte, 1) == 1)
+        (void)!read(other_tells[0], &byte, 1);
+    return SQLITE_OK;
+}
+
+/* Whether the opening took so many locks. */
+static bool open_beside_appender(int moment)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "first-%d.db", moment);
+    start_appender(name);
+    install_disk_hooks();
+    moments_left = moment;
+    disk_hook = let_other_append;
+    store = open_path(test_path(name), NULL);
+    remove_disk_hooks();
+    bool came = moments_left <= 0;
+    int ended = end_other();
+    close(other_tells[0]);
+    ck_assert(!came || ended == 0);
+    ck_assert_int_eq(head_of(store), came ? 1 : 0);
+    expect_state(store, STELE_ANCHOR_GOOD, 0);
+    close_store();
+    return came;
+}
+
+/* With its first event it writes the anchor: one that wasn't there a moment before. */
+START_TEST(anchor_that_another_writes_while_the_store_is_opened_is_not_missing)
+{
+    int moments = 0;
+    begin_test();
+    while (open_beside_appender(moments + 1))
+        moments++;
+    ck_assert_int_gt(moments, 5);
+    ck_assert_str_eq(heard, "");
 }
 END_TEST
 
@@ -446,6 +519,7 @@ int main(void)
     tcase_add_test(missing, removed_store_leaves_an_anchor_that_the_next_one_is_told_of);
     tcase_add_test(missing, new_store_that_lost_its_first_wal_is_not_begun_anew);
     tcase_add_loop_test(missing, file_that_another_makes_while_it_is_opened_is_no_loss, 0, 2);
+    tcase_add_test(missing, anchor_that_another_writes_while_the_store_is_opened_is_not_missing);
     tcase_add_test(missing, wal_that_another_program_truncated_is_followed_too);
     tcase_add_test(missing, loss_that_could_not_be_accepted_is_still_a_loss);
     tcase_add_test(missing, new_store_gets_an_anchor_for_its_owner_alone_and_no_warning);

@@ -289,24 +289,18 @@ static stele_status accept_loss(stele_store *store)
     return stele__database_sync(database, STELE_DURABILITY_RELAXED);
 }
 
-/* No anchor, or another store's: that may be as it should, or hide anything. */
-static stele_status note_missing(stele_store *store, stele__database *database, bool found,
-                                 const stele__anchor_facts *facts)
+/* No anchor, or another store's: that may be as it should, or hide anything. `head` is -1 for a log
+ * that can't be read. */
+static void note_missing(stele_store *store, int64_t head, bool found,
+                         const stele__anchor_facts *facts)
 {
-    int64_t head = 0;
-    int64_t checksum = 0;
     store->anchor_sample.fresh = true;
     store->anchor_state = STELE_ANCHOR_MISSING;
-    stele_status status = find_event(database, INT64_MAX, &head, &checksum);
-    if (status == STELE_CORRUPT) /* who reads will hear of it */
-        head = -1;
-    else if (status != STELE_OK)
-        return status;
     if (head == 0 && (!found || facts->head == 0))
         store->anchor_state = STELE_ANCHOR_GOOD;
     /* A backup has none of its own, and is only read; or a file is looked at alone. */
     else if (store->backup || (!found && store->options.immutable))
-        return STELE_OK;
+        return;
     else if (found)
         stele__log(STELE_LOG_WARNING,
                    "'%s': the anchor is of another store, %s at position %" PRId64
@@ -317,7 +311,6 @@ static stele_status note_missing(stele_store *store, stele__database *database, 
                    "'%s': there is no anchor, so whether events were lost can't be said; the log"
                    " ends at %" PRId64,
                    store->path, head);
-    return STELE_OK;
 }
 
 /* A failure costs the next open its certainty, never this call its success. */
@@ -369,6 +362,27 @@ static stele_status judge_found(stele_store *store, stele__database *database,
     return STELE_OK;
 }
 
+static stele_status look_for_anchor(stele_store *store, bool reader, bool *found_out,
+                                    stele__anchor_facts *facts_out)
+{
+    if (reader)
+        return stele__anchor_read(store->path, found_out, facts_out);
+    if (store->anchor != NULL)
+        return stele__anchor_look(store->anchor, found_out, facts_out);
+    return stele__anchor_open(store->path, &store->anchor, found_out, facts_out);
+}
+
+/* Where the log ends; -1 when that can't be read, of which who reads will hear. */
+static stele_status find_end_of_log(stele__database *database, int64_t *head_out)
+{
+    int64_t checksum = 0;
+    stele_status status = find_event(database, INT64_MAX, head_out, &checksum);
+    if (status != STELE_CORRUPT)
+        return status;
+    *head_out = -1;
+    return STELE_OK;
+}
+
 stele_status stele__anchoring_open(stele_store *store)
 {
     /* A backup gets no anchor: nothing is written there until it begins an epoch. */
@@ -377,8 +391,17 @@ stele_status stele__anchoring_open(stele_store *store)
         store->options.read_only ? store->idle_readers->database : store->writer.database;
     stele__anchor_facts facts;
     bool found = false;
-    stele_status status = reader ? stele__anchor_read(store->path, &found, &facts)
-                                 : stele__anchor_open(store->path, &store->anchor, &found, &facts);
+    int64_t head = 0;
+    stele_status status = look_for_anchor(store, reader, &found, &facts);
+    if (status == STELE_OK && (!found || strcmp(facts.uuid, store->uuid) != 0)) {
+        status = find_end_of_log(database, &head);
+        if (status != STELE_OK)
+            return status;
+        /* The anchor comes before the first event, so another process may have written both since
+         * we looked for it. */
+        if (head != 0)
+            status = look_for_anchor(store, reader, &found, &facts);
+    }
     if (status == STELE_FULL || (reader && status != STELE_OK && status != STELE_NO_MEMORY)) {
         store->anchor_state = STELE_ANCHOR_MISSING;
         stele__log(STELE_LOG_WARNING, "'%s' goes without its anchor: %s", store->path,
@@ -388,9 +411,10 @@ stele_status stele__anchoring_open(stele_store *store)
     if (status != STELE_OK)
         return status;
     store->anchored_at_us = INT64_MIN / 2; /* the first commit is anchored, however early */
-    status = found && strcmp(facts.uuid, store->uuid) == 0
-                 ? judge_found(store, database, &facts)
-                 : note_missing(store, database, found, &facts);
+    if (found && strcmp(facts.uuid, store->uuid) == 0)
+        status = judge_found(store, database, &facts);
+    else
+        note_missing(store, head, found, &facts);
     /* What was lost may be put back: then the anchor must still know it. */
     if (status != STELE_OK || store->lost[0] != '\0')
         stele__anchoring_close(store);
