@@ -149,9 +149,11 @@ static void serve_appends(int orders, int answers)
         _exit(1);
     if (fcntl(orders, F_SETFL, O_NONBLOCK) != 0)
         _exit(2);
-    for (uint64_t number = 0; read(orders, &byte, 1) != 0; number++)
-        if (append_next(opened, "process-1", number) != STELE_OK)
+    uint64_t number = 0;
+    do { /* one at least, however late it comes to it */
+        if (append_next(opened, "process-1", number++) != STELE_OK)
             _exit(3);
+    } while (read(orders, &byte, 1) != 0);
     stele_store_close(opened);
 }
 
@@ -315,10 +317,13 @@ static bool is_good(const char *path, int64_t before)
     return good;
 }
 
+/* A copy is good when all that was appended had just been moved from the WAL. On a busy machine
+ * that may be so for many of them: then there are more copies. */
 START_TEST(copying_the_bytes_of_the_file_is_found_out)
 {
-    size_t count = choose_count();
-    size_t good = 0;
+    size_t wanted = choose_count() / 2;
+    size_t count = 0;
+    size_t bad = 0;
     uint64_t seed = choose_seed();
     helper other = start_helper(serve_naive_copies);
     stele_options options = small_wal();
@@ -326,18 +331,19 @@ START_TEST(copying_the_bytes_of_the_file_is_found_out)
     fill_stream("before-1", 50);
 
     start_appenders();
-    for (size_t i = 0; i < count; i++) {
+    while (bad < wanted && count < COPIES_MAX) {
         int64_t before = head_of(store);
         order(&other);
         await_answer(&other);
-        good += is_good(test_path("naive.stele"), before);
+        bad += !is_good(test_path("naive.stele"), before);
+        count++;
     }
     stop_appenders();
     stop_helper(&other);
 
-    printf("# seed %" PRIu64 ": of %zu copies of the file's bytes %zu would have been good\n", seed,
-           count, good);
-    ck_assert_uint_lt(good, count / 2);
+    printf("# seed %" PRIu64 ": of %zu copies of the file's bytes %zu were no backups\n", seed,
+           count, bad);
+    ck_assert_uint_eq(bad, wanted);
 }
 END_TEST
 
