@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
 
 static void open_filled(void)
 {
@@ -261,14 +263,22 @@ START_TEST(cancelled_backup_leaves_nothing)
 END_TEST
 
 static stele_status closing_answer;
+static atomic_bool is_copying;
+
+static int say_copying(void *context, const stele_progress *progress)
+{
+    (void)context, (void)progress;
+    atomic_store(&is_copying, true);
+    return 0;
+}
 
 static void *back_up_slowly(void *context)
 {
+    (void)context;
     stele_work work = STELE_WORK_INIT;
     work.step_count_max = 1;
     work.bytes_per_second = 40960;
-    work.progress = note_step;
-    work.context = context;
+    work.progress = say_copying;
     stele_backup backup = STELE_BACKUP_INIT;
     backup.path = backup_path();
     backup.work = &work;
@@ -279,11 +289,12 @@ static void *back_up_slowly(void *context)
 START_TEST(closing_the_store_ends_it)
 {
     pthread_t thread;
-    steps noted = { 0 };
+    const struct timespec moment = { .tv_nsec = 1000000 };
     fill_pages("b-1", 100);
-    ck_assert_int_eq(pthread_create(&thread, NULL, back_up_slowly, &noted), 0);
-    struct timespec while_it_runs = { .tv_nsec = 200000000 };
-    nanosleep(&while_it_runs, NULL);
+    atomic_store(&is_copying, false);
+    ck_assert_int_eq(pthread_create(&thread, NULL, back_up_slowly, NULL), 0);
+    while (!atomic_load(&is_copying))
+        nanosleep(&moment, NULL);
 
     stele_store_close(store);
     pthread_join(thread, NULL);
