@@ -159,7 +159,7 @@ START_TEST(turn_that_comes_while_giving_up_is_passed_on)
     pthread_join(thread, NULL);
     assert_status(held, STELE_OK);
     wait = (stele_wait)STELE_WAIT_INIT;
-    wait.timeout_ms = 1000;
+    wait.timeout_ms = 20000;
     assert_status(execute_quietly("a-1", &wait, &executed), STELE_OK);
     ck_assert_int_eq(executed.version, 2);
 }
