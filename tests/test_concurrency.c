@@ -287,6 +287,7 @@ START_TEST(more_readers_than_connections_wait_their_turn)
     close_store();
     stele_options options = STELE_OPTIONS_INIT;
     options.reader_max = 2;
+    options.busy_timeout_ms = 60000; /* nobody keeps a queue here, either */
     store = open_path(store_path(), &options);
     fill_stream("a-1", 50);
 
