@@ -46,6 +46,17 @@ static void wait_until_there(const char *path)
     ck_assert_int_eq(access(path, F_OK), 0);
 }
 
+/* The number that a command wrote there, once it is whole: 0 would be every process of the group.
+ */
+static pid_t wait_for_number(void)
+{
+    for (int i = 0; i < 2000 && strchr(got(), ' ') == NULL; i++)
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    long number = strtol(got(), NULL, 10);
+    ck_assert_int_gt(number, 1);
+    return (pid_t)number;
+}
+
 static void wait_until_said(const char *part)
 {
     for (int i = 0; i < 2000 && strstr(last_error(), part) == NULL; i++)
@@ -106,7 +117,7 @@ START_TEST(a_second_ctrl_c_waits_for_nothing)
     char command[600];
     snprintf(command, sizeof(command), "echo $$ > '%s'; exec sleep 30", test_path("got"));
     pid_t child = start_replay(ARGUMENTS("replay", "--into", command, "--stop", "never"));
-    wait_until_there(test_path("got"));
+    pid_t command_process = wait_for_number();
     ck_assert_int_eq(kill(child, SIGINT), 0);
     wait_until_said("note: waiting for the command to end");
 
@@ -117,7 +128,7 @@ START_TEST(a_second_ctrl_c_waits_for_nothing)
     ck_assert(WIFSIGNALED(outcome));
     ck_assert_int_eq(WTERMSIG(outcome), seconds[_i]);
     assert_lacks(last_error(), "still runs");
-    ck_assert_int_eq(kill((pid_t)strtol(got(), NULL, 10), SIGTERM), 0);
+    ck_assert_int_eq(kill(command_process, SIGTERM), 0);
 }
 END_TEST
 
