@@ -376,6 +376,99 @@ START_TEST(a_failure_of_the_disk_is_told_and_takes_no_number)
 }
 END_TEST
 
+/* What was told, in its order. */
+static struct {
+    int count;
+    uint64_t sequences[8];
+    size_t sizes[8];
+} told;
+
+static void note_told(void *context, uint64_t sequence, const void *frame, size_t size)
+{
+    (void)context;
+    (void)frame;
+    if (told.count < 8) {
+        told.sequences[told.count] = sequence;
+        told.sizes[told.count] = size;
+    }
+    told.count++;
+}
+
+/* An append of so many bytes on a thread of its own, which is kept in its progress callback until
+ * it is let go. */
+typedef struct kept_append {
+    pthread_t thread;
+    size_t size;
+    atomic_bool waits;
+    atomic_bool released;
+    stele_status status;
+} kept_append;
+
+static int stay_inside(void *context)
+{
+    kept_append *self = context;
+    const struct timespec moment = { 0, 200000 };
+    atomic_store(&self->waits, true);
+    while (!atomic_load(&self->released))
+        nanosleep(&moment, NULL);
+    return 0;
+}
+
+static void *append_and_stay(void *context)
+{
+    static char data[500000];
+    kept_append *self = context;
+    stele_event event = { .type = "hauled", .data = data, .data_size = self->size, .codec = "raw" };
+    stele_append append = make_append("a-1", STELE_ANY, &event, 1);
+    stele_wait wait = { sizeof(wait), 600000, stay_inside, self };
+    append.wait = &wait;
+    self->status = stele_store_append(store, &append, NULL);
+    return NULL;
+}
+
+static void start_append(kept_append *self)
+{
+    const struct timespec moment = { 0, 200000 };
+    ck_assert_int_eq(pthread_create(&self->thread, NULL, append_and_stay, self), 0);
+    while (!atomic_load(&self->waits))
+        nanosleep(&moment, NULL);
+}
+
+/* Two share a commit for which there is no room, so each has its own; there is room for the first.
+ * The other doesn't know yet that its commit failed when the next one takes its number. */
+START_TEST(what_could_not_be_stored_is_not_told_in_place_of_the_next)
+{
+    kept_append small = { .size = 10 };
+    kept_append large = { .size = 500000 };
+    stele_transaction *holding = NULL;
+    stele__local_options options = { .observe = note_told };
+    told.count = 0;
+    ck_assert(install_quota());
+    open_in_file();
+    local = open_local_of(store, &options);
+    assert_status(stele_transaction_begin(store, &holding), STELE_OK);
+    start_append(&small);
+    start_append(&large);
+    atomic_store(&small.released, true);
+    quota_bytes = quota_used() + 200000;
+    stele_transaction_end(holding);
+    pthread_join(small.thread, NULL);
+    quota_bytes = INT64_MAX;
+
+    assert_status(append_one("a-1", STELE_ANY, "counted", NULL), STELE_OK);
+
+    atomic_store(&large.released, true);
+    pthread_join(large.thread, NULL);
+    ck_assert_int_eq(small.status, STELE_OK);
+    ck_assert_int_eq(large.status, STELE_FULL);
+    ck_assert_int_eq(told.count, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_uint_eq(told.sequences[i], (uint64_t)i + 1);
+        ck_assert_uint_lt(told.sizes[i], 1000);
+    }
+}
+END_TEST
+
 /* --- Killed --- */
 
 /* Never returns: appends, entries and refusals, each acknowledged through the pipe. */
@@ -463,6 +556,7 @@ static Suite *frame_local_suite(void)
     tcase_add_checked_fixture(tests, NULL, close_quota);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_failure_of_the_disk_is_told_and_takes_no_number);
+    tcase_add_test(tests, what_could_not_be_stored_is_not_told_in_place_of_the_next);
     suite_add_tcase(suite, tests);
 
     tests = tcase_create("killed");

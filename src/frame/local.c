@@ -54,7 +54,17 @@ typedef struct local_request {
 
 /* --- Telling of frames --- */
 
-/* With the turn held, inside the transaction. */
+static void free_observed(observed_frame *frame)
+{
+    while (frame != NULL) {
+        observed_frame *next = frame->next;
+        stele__free(frame);
+        frame = next;
+    }
+}
+
+/* With the turn held, inside the transaction. What has this number or a later one isn't in the
+ * file: its commit failed, and who proposed it only hasn't come to forget it. */
 static stele_status keep_observed(local_request *of, int64_t sequence)
 {
     stele__local *local = of->local;
@@ -68,12 +78,13 @@ static stele_status keep_observed(local_request *of, int64_t sequence)
         (observed_frame){ .sequence = sequence, .id = ++local->observed, .size = of->frame.size };
     memcpy(kept->bytes, of->frame.data, of->frame.size);
     observed_frame **at = &local->first;
-    while (*at != NULL && (*at)->sequence <= sequence)
+    while (*at != NULL && (*at)->sequence < sequence)
         at = &(*at)->next;
-    kept->next = *at;
+    observed_frame *failed = *at;
     *at = kept;
     of->observed = kept->id;
     pthread_mutex_unlock(&local->mutex);
+    free_observed(failed);
     return STELE_OK;
 }
 
@@ -385,11 +396,7 @@ void stele__local_close(stele__local *local)
 {
     if (local == NULL)
         return;
-    while (local->first != NULL) {
-        observed_frame *next = local->first->next;
-        stele__free(local->first);
-        local->first = next;
-    }
+    free_observed(local->first);
     pthread_mutex_destroy(&local->mutex);
     stele__free(local);
 }
