@@ -120,6 +120,37 @@ START_TEST(a_shard_that_is_created_after_a_look_is_no_damage)
 }
 END_TEST
 
+/* At the removal of this folder another one comes into it, who finds no lock there any more. */
+static const char *entered;
+
+/* In place of the system's. */
+int rmdir(const char *path)
+{
+    if (entered != NULL && strcmp(path, entered) == 0) {
+        int lock = -1;
+        ck_assert_int_eq(stele__lock_open(test_path("root/.scratch/new-1/.lock"), &lock), STELE_OK);
+        stele__lock_close(lock);
+    }
+    return unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+}
+
+START_TEST(a_folder_that_somebody_enters_while_it_is_swept_is_left_to_him)
+{
+    char folder[600];
+    ck_assert_int_eq(mkdir(test_path("root/.scratch"), 0700), 0);
+    ck_assert_int_eq(mkdir(test_path("root/.scratch/new-1"), 0700), 0);
+    snprintf(folder, sizeof(folder), "%s/.scratch/new-1", stele_shards_root(ours));
+    entered = folder;
+    stele_status status = stele_shards_maintain(ours, NULL, NULL);
+    entered = NULL;
+
+    expect_status(status, STELE_OK);
+    ck_assert_int_eq(access(folder, F_OK), 0);
+    expect_fine(stele_shards_maintain(ours, NULL, NULL));
+    ck_assert_int_ne(access(folder, F_OK), 0);
+}
+END_TEST
+
 #endif
 
 int main(void)
@@ -132,6 +163,7 @@ int main(void)
     tcase_add_test(races, a_name_that_was_just_claimed_is_not_opened);
 #ifdef __GLIBC__
     tcase_add_test(races, a_shard_that_is_created_after_a_look_is_no_damage);
+    tcase_add_test(races, a_folder_that_somebody_enters_while_it_is_swept_is_left_to_him);
 #endif
     suite_add_tcase(suite, races);
     return run_suite(suite);

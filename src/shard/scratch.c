@@ -122,6 +122,8 @@ static stele_status sweep_scratch(const char *folder)
         return STELE_OK;
     if (status == STELE_OK)
         status = stele__folder_clear(folder);
+    if (status == STELE_CONFLICT) /* somebody came in when its lock had gone: it is his now */
+        status = STELE_OK;
     stele__folder_lock_drop(&lock);
     return status;
 }
