@@ -83,6 +83,8 @@ typedef struct memory_reader {
     memory_lane *lane;
     uint64_t next; /* 0: not attached */
     unsigned char *bytes;
+    uint64_t missed; /* the frame that it missed last, */
+    uint32_t misses; /* and how often in a row */
 } memory_reader;
 
 static inline void open_memory_lane(memory_lane *lane, uint64_t seed)
@@ -250,6 +252,19 @@ static inline stele_status propose_memory(stele__frame_log *log, const void *fra
     return status;
 }
 
+/* The next one is left out, but not so often in a row that it would be lost. */
+static inline void miss_memory_frame(memory_reader *reader)
+{
+    memory_lane *lane = reader->lane;
+    bool again = reader->missed == reader->next;
+    if (again && reader->misses >= 3 && lane->faults.miss > 1)
+        return;
+    if (!memory_fault(lane, lane->faults.miss, &lane->injected.missed))
+        return;
+    reader->misses = again ? reader->misses + 1 : 1;
+    reader->missed = reader->next++;
+}
+
 /* Which frame the reader gets; 0: none. */
 static inline uint64_t choose_memory_frame(memory_reader *reader)
 {
@@ -258,8 +273,8 @@ static inline uint64_t choose_memory_frame(memory_reader *reader)
         return 0;
     if (reader->next > 1 && memory_fault(lane, lane->faults.again, &lane->injected.again))
         return 1 + memory_chance(lane) % (reader->next - 1);
-    if (reader->next < lane->count && memory_fault(lane, lane->faults.miss, &lane->injected.missed))
-        reader->next++;
+    if (reader->next < lane->count)
+        miss_memory_frame(reader);
     return reader->next++;
 }
 
