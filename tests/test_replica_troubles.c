@@ -138,6 +138,7 @@ START_TEST(who_cancels_finds_nothing_applied)
     stele_wait wait = wait_for_ms(LONG_MS);
     wait.progress = cancel_now;
     append.wait = &wait;
+    propose_once(&a); /* or it is proposed again before the withdrawal is, on a slow machine */
     keep_proposals(&lane, 1);
 
     assert_status(stele_store_append(a.store, &append, NULL), STELE_CANCELLED);
@@ -155,6 +156,7 @@ START_TEST(a_withdrawal_takes_nobody_else_along)
     background_append first;
     background_append hasty;
     background_append patient;
+    with_grace(&a, LONG_MS);
     keep_proposals(&lane, 1000000);
     begin_append(&first, &a, "s-0", LONG_MS);
     await_kept(&lane, 1);
