@@ -455,6 +455,13 @@ static void append_in_process(const char *path, bool heedless)
     stele_store_close(own);
 }
 
+/* Behind the fence that stands at `head`: whether it was refused, or is well past it. */
+static bool has_gone_on(bool heedless, int64_t head)
+{
+    return heedless ? atomic_load(&page->last_position) >= head + 20
+                    : atomic_load(&page->ended_with) != STELE_OK;
+}
+
 /* How many events another process stored behind the fence. */
 static int64_t count_behind_fence(bool heedless)
 {
@@ -475,8 +482,7 @@ static int64_t count_behind_fence(bool heedless)
         usleep(1000);
     raise_move();
     int64_t head = head_of(store);
-    for (int i = 0; heedless ? i < 5000 && atomic_load(&page->last_position) < head + 20 : i < 50;
-         i++)
+    for (int i = 0; i < 60000 && !has_gone_on(heedless, head); i++)
         usleep(1000);
     atomic_store(&page->stop, true);
     waitpid(process, NULL, 0);
