@@ -216,13 +216,17 @@ static void fail_under_load(const char *doing)
 static void *load_shards(void *context)
 {
     uint64_t chance = *(const uint64_t *)context;
+    stele_wait wait = STELE_WAIT_INIT;
+    stele_acquire how = STELE_ACQUIRE_INIT;
+    wait.timeout_ms = 600000; /* opening takes its time on a machine that is busy */
+    how.wait = &wait;
     for (int i = 0; i < load.rounds; i++) {
         stele_shard *held[2] = { NULL, NULL };
         int numbers[2];
         for (int j = 0; j < 2; j++) {
             chance = chance * 6364136223846793005u + 1442695040888963407u;
             numbers[j] = (int)((chance >> 33) % LOAD_SHARDS);
-            if (stele_shards_acquire(load.shards, "acme", name_of(numbers[j]), NULL, &held[j])
+            if (stele_shards_acquire(load.shards, "acme", name_of(numbers[j]), &how, &held[j])
                 != STELE_OK)
                 fail_under_load("acquiring");
         }
