@@ -162,6 +162,18 @@ static void kill_process(pid_t child)
                   how);
 }
 
+static bool anything_is_acknowledged(void)
+{
+    outcome said = { .status = STELE_DONE };
+    FILE *file = fopen(test_path("said"), "rb");
+    if (file == NULL)
+        return false;
+    while (said.status != STELE_OK && fread(&said, sizeof(said), 1, file) == 1)
+        continue;
+    fclose(file);
+    return said.status == STELE_OK;
+}
+
 static int kill_again_and_again(int kills)
 {
     pid_t children[KILLED_NODES];
@@ -176,6 +188,9 @@ static int kill_again_and_again(int kills)
         kill_process(children[victim]);
         children[victim] = start_process(victim, life++);
     }
+    /* On a slow machine none may have come to that yet. */
+    for (int i = 0; i < 60000 && !anything_is_acknowledged(); i++)
+        stele__sleep_us(1000);
     for (int i = 0; i < KILLED_NODES; i++)
         kill_process(children[i]);
     return life;
