@@ -85,6 +85,8 @@ END_TEST
 START_TEST(more_threads_than_may_be_open_wait_for_each_other)
 {
     atomic_int most = 0;
+    stele_wait wait = STELE_WAIT_INIT;
+    stele_work work = STELE_WORK_INIT;
     stele_shards_options options = STELE_SHARDS_OPTIONS_INIT;
     make_many(2, 10);
     close_shards();
@@ -92,6 +94,9 @@ START_TEST(more_threads_than_may_be_open_wait_for_each_other)
     shards = open_root(&options);
     stele_shards_run run = make_run(count_held, 8);
     run.context = &most;
+    wait.timeout_ms = 600000; /* nobody is in line: who comes last may wait for all others */
+    work.wait = &wait;
+    run.work = &work;
 
     stele_shards_ran ran = run_each(&run, STELE_OK);
 
