@@ -82,6 +82,18 @@ static bool is_watched(const char *path)
            && strcmp(slash + 1 + size, ".db") == 0;
 }
 
+/* At the look for what is written down of a move, that is finished by somebody else. */
+static bool finishes_move;
+
+static void finish_now(const char *path)
+{
+    size_t size = strlen(path);
+    if (!finishes_move || size < 7 || strcmp(path + size - 7, ".moving") != 0)
+        return;
+    finishes_move = false;
+    expect_fine(stele_shards_resume(others, NULL, NULL));
+}
+
 /* In place of the system's. */
 int lstat(const char *path, struct stat *facts)
 {
@@ -89,6 +101,8 @@ int lstat(const char *path, struct stat *facts)
     int error = errno;
     if (result != 0 && is_watched(path) && --looks_to_come == 0)
         create_now();
+    if (result == 0)
+        finish_now(path);
     errno = error;
     return result;
 }
@@ -117,6 +131,38 @@ START_TEST(a_shard_that_is_created_after_a_look_is_no_damage)
         stele_shard_release(created);
     }
     ck_assert_int_ge(happened, 2);
+}
+END_TEST
+
+static int stop_at_verifying(void *context, const stele_progress *progress)
+{
+    (void)context;
+    return strcmp(progress->doing, "verifying") == 0;
+}
+
+START_TEST(a_move_that_ends_while_somebody_asks_where_to_is_told)
+{
+    char old[512];
+    char new[512];
+    char path[512];
+    stele_work work = STELE_WORK_INIT;
+    stele_shard_move move = STELE_SHARD_MOVE_INIT;
+    work.progress = stop_at_verifying;
+    move.organisation = "acme";
+    move.name_space = "main";
+    move.to_namespace = "other";
+    move.work = &work;
+    stele_shard_release(acquire(ours, "acme", "main"));
+    expect_status(stele_shards_move(ours, &move, NULL), STELE_CANCELLED);
+    expect_fine(stele_shards_path(ours, "acme", "main", old, sizeof(old)));
+    expect_fine(stele_shards_path(ours, "acme", "other", new, sizeof(new)));
+    finishes_move = true;
+    stele_status status = stele_shards_moved_to(ours, "acme", "main", path, sizeof(path));
+
+    expect_status(status, STELE_OK);
+    ck_assert(!finishes_move);
+    ck_assert_int_ne(access(old, F_OK), 0); /* it is in the trash */
+    ck_assert_str_eq(path, new);
 }
 END_TEST
 
@@ -163,6 +209,7 @@ int main(void)
     tcase_add_test(races, a_name_that_was_just_claimed_is_not_opened);
 #ifdef __GLIBC__
     tcase_add_test(races, a_shard_that_is_created_after_a_look_is_no_damage);
+    tcase_add_test(races, a_move_that_ends_while_somebody_asks_where_to_is_told);
     tcase_add_test(races, a_folder_that_somebody_enters_while_it_is_swept_is_left_to_him);
 #endif
     suite_add_tcase(suite, races);

@@ -363,24 +363,51 @@ static stele_status ask_fence(const stele_shards *shards, const stele__shard_pla
     return status;
 }
 
-static stele_status find_where(stele_shards *shards, const char *organisation,
-                               const char *name_space, char where_out[STELE__FENCE_WHERE_MAX + 1])
+/* `*asks_out`: the move isn't over, and the store may have a fence that says it. */
+static stele_status look_for_signpost(stele_shards *shards, const char *organisation,
+                                      const char *name_space, stele__shard_place *place,
+                                      char where_out[STELE__FENCE_WHERE_MAX + 1], bool *asks_out)
 {
     char path[STELE__SHARD_PATH_MAX];
-    stele__shard_place place;
     stele__file_facts facts = { 0 };
-    stele_status status = stele__shard_place_find(shards->root, organisation, name_space, &place);
+    stele_status status = stele__shard_place_find(shards->root, organisation, name_space, place);
     where_out[0] = '\0';
-    if (status == STELE_OK && place.moved && !place.arriving) {
-        stele__shard_place_beside(&place, ".moved", path);
+    *asks_out = false;
+    if (status == STELE_OK && place->moved && !place->arriving) {
+        stele__shard_place_beside(place, ".moved", path);
         status = stele__shard_moved_read(path, where_out);
         return status == STELE_NOT_FOUND ? STELE_OK : status;
     }
-    stele__shard_place_beside(&place, ".moving", path);
+    stele__shard_place_beside(place, ".moving", path);
     if (status == STELE_OK)
         status = stele__look_at_file(path, &facts);
-    if (status == STELE_OK && facts.exists && place.exists)
+    *asks_out = status == STELE_OK && facts.exists && place->exists;
+    return status;
+}
+
+/* Without the lock the store could go to the trash before it is asked. */
+static stele_status find_where(stele_shards *shards, const char *organisation,
+                               const char *name_space, char where_out[STELE__FENCE_WHERE_MAX + 1])
+{
+    stele__shard_place place;
+    stele__patience patience;
+    stele__folder_lock lock = { -1 };
+    bool asks = false;
+    stele_status status =
+        look_for_signpost(shards, organisation, name_space, &place, where_out, &asks);
+    if (status != STELE_OK || !asks)
+        return status;
+    status = stele__patience_begin(&patience, NULL, shards->store_options.busy_timeout_ms,
+                                   &shards->closing);
+    if (status == STELE_OK)
+        status = stele__folder_lock_take(place.folder, false, &patience, &lock);
+    if (status == STELE_READ_ONLY) /* nobody moves it there, either */
+        status = STELE_OK;
+    if (status == STELE_OK)
+        status = look_for_signpost(shards, organisation, name_space, &place, where_out, &asks);
+    if (status == STELE_OK && asks)
         status = ask_fence(shards, &place, where_out);
+    stele__folder_lock_drop(&lock);
     return status;
 }
 
