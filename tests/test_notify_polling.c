@@ -121,6 +121,67 @@ START_TEST(who_leaves_hands_the_polling_over)
 }
 END_TEST
 
+static stele_notifier *left_notifier;
+static pthread_t left_poller;
+static atomic_bool left_over;
+static _Thread_local bool sees_it_left;
+
+/* Who polls leaves while somebody else, who has seen that it does, isn't asleep yet. */
+static void leave_at_moment(stele__notify_moment moment)
+{
+    if (moment != STELE__MOMENT_ASKED || !sees_it_left)
+        return;
+    sees_it_left = false;
+    stele_notifier_stop(left_notifier);
+    pthread_join(left_poller, NULL);
+    atomic_store(&left_over, true);
+}
+
+static void *wait_without_end(void *context)
+{
+    atomic_bool *over = context;
+    sees_it_left = true;
+    stele_notifier_wait(left_notifier, 0, NULL, NULL);
+    atomic_store(over, true);
+    return NULL;
+}
+
+static bool is_watched(stele_notifier *notifier)
+{
+    pthread_mutex_lock(&notifier->mutex);
+    bool watched = notifier->watched;
+    pthread_mutex_unlock(&notifier->mutex);
+    return watched;
+}
+
+START_TEST(polling_that_is_left_while_another_is_about_to_sleep_is_taken_on)
+{
+    caller poller;
+    pthread_t late;
+    atomic_bool over = false;
+    left_notifier = notifier_of(store);
+    atomic_store(&left_over, false);
+    stele__notify_pause = leave_at_moment;
+    start_callers(&poller, 1, left_notifier);
+    left_poller = poller.thread;
+    while (!is_watched(left_notifier))
+        poll(NULL, 0, 1);
+    ck_assert_int_eq(pthread_create(&late, NULL, wait_without_end, &over), 0);
+    while (!atomic_load(&left_over))
+        poll(NULL, 0, 1);
+    settle();
+
+    append_some(other, 1);
+
+    for (int i = 0; i < 1000 && !atomic_load(&over); i++)
+        poll(NULL, 0, 10);
+    ck_assert(atomic_load(&over));
+    pthread_join(late, NULL);
+    ck_assert_int_eq(poller.status, STELE_OK);
+    stele__notify_pause = NULL;
+}
+END_TEST
+
 START_TEST(polling_survives_a_schema_that_others_change)
 {
     stele_notifier *notifier = notifier_of(store);
@@ -447,6 +508,7 @@ static Suite *polling_suite(void)
     tcase_add_test(tests, commit_of_another_handle_is_found_by_who_waits);
     tcase_add_test(tests, looking_again_and_again_finds_what_others_committed);
     tcase_add_test(tests, who_leaves_hands_the_polling_over);
+    tcase_add_test(tests, polling_that_is_left_while_another_is_about_to_sleep_is_taken_on);
     tcase_add_test(tests, polling_survives_a_schema_that_others_change);
     tcase_add_test(tests, head_is_not_taken_from_tables_that_are_not_ours_any_more);
     tcase_add_test(tests, store_for_reading_is_woken);

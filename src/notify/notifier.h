@@ -36,13 +36,15 @@ typedef enum stele__notify_moment {
     STELE__MOMENT_HEAD_SCANNED,
     STELE__MOMENT_SIGNAL,     /* the head was moved; who waits isn't looked for yet */
     STELE__MOMENT_WAKE,       /* somebody waits, and isn't woken yet */
+    STELE__MOMENT_ASKED,      /* whether to go on waiting, without the mutex */
     STELE__MOMENT_COMPARED,   /* before registering */
     STELE__MOMENT_REGISTERED, /* before comparing again */
     STELE__MOMENT_SLEEP,      /* before sleeping */
     STELE__MOMENT_COUNT
 } stele__notify_moment;
 
-/* Called at each of them when set; those of who waits with the mutex held, as they are. */
+/* Called at each of them when set; those of who waits with the mutex held, as they are, but where
+ * it says otherwise. */
 extern void (*stele__notify_pause)(stele__notify_moment moment);
 
 struct stele_notifier {

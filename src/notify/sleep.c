@@ -51,12 +51,19 @@ static void leave_sleepers(stele_notifier *notifier, stele__sleeper *sleeper)
         stele__notifier_wake_locked(notifier);
 }
 
-/* With the mutex held. Where there is no file only who can be interrupted needs a watch. */
-static void take_watch(stele_notifier *notifier, stele__sleeper *sleeper)
+/* With the mutex held: nobody watches who should. Where there is no file only who can be
+ * interrupted needs a watch. */
+static bool lacks_watch(const stele_notifier *notifier, const stele__sleeper *sleeper)
 {
     bool useful = notifier->has_file || sleeper->watches
                   || (sleeper->waking != NULL && sleeper->waking->interrupt != NULL);
-    if (sleeper->has_watch || notifier->watched || !useful)
+    return useful && !notifier->watched;
+}
+
+/* With the mutex held. */
+static void take_watch(stele_notifier *notifier, stele__sleeper *sleeper)
+{
+    if (!lacks_watch(notifier, sleeper))
         return;
     notifier->watched = true;
     sleeper->has_watch = true;
@@ -112,6 +119,7 @@ static stele_status sleep_once(stele_notifier *notifier, stele__sleeper *sleeper
     if (sleeper->patience != NULL) {
         pthread_mutex_unlock(&notifier->mutex);
         stele_status status = stele__patience_check(sleeper->patience, "waiting for events");
+        stele__notifier_pause(STELE__MOMENT_ASKED);
         pthread_mutex_lock(&notifier->mutex);
         if (status != STELE_OK)
             return status;
@@ -119,7 +127,8 @@ static stele_status sleep_once(stele_notifier *notifier, stele__sleeper *sleeper
     register_sleeper(notifier, sleeper);
     bool again = !notifier->compares_once
                  && (atomic_load(&notifier->closed) || has_come(notifier, sleeper->waking));
-    if (again || is_stopped(notifier, sleeper))
+    /* Who had the watch may have left while the mutex was let go. */
+    if (again || is_stopped(notifier, sleeper) || lacks_watch(notifier, sleeper))
         return STELE_OK;
     stele__notifier_pause(STELE__MOMENT_SLEEP);
     stele__condition_wait(&notifier->wake, &notifier->mutex, wakes_at_us(notifier, sleeper));
