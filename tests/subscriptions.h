@@ -19,6 +19,7 @@ static inline stele_subscription_options make_subscription(const char *name)
     options.name = name;
     options.backoff_ms = 1;
     options.backoff_max_ms = 4;
+    options.batch_ms_max = 600000; /* how slow the machine is cuts no batch */
     return options;
 }
 
