@@ -15,13 +15,18 @@ static void open_with_twenty(void)
     append_spread(store, 0, 20);
 }
 
-static stele_subscription *stand_by(const char *owner)
+static stele_subscription *stand_by_for(const char *owner, uint32_t lease_ms)
 {
     stele_subscription_options options = make_subscription("g");
     options.owner = owner;
-    options.lease_ms = LEASE_MS;
+    options.lease_ms = lease_ms;
     options.batch_count_max = 7;
     return open_subscription(&options);
+}
+
+static stele_subscription *stand_by(const char *owner)
+{
+    return stand_by_for(owner, LEASE_MS);
 }
 
 /* All that comes within `timeout_ms`. */
@@ -45,10 +50,22 @@ static int64_t generation(void)
     return sql_number(store_path(), "SELECT generation FROM checkpoints WHERE name = 'g'");
 }
 
+/* Where an owner is to keep it, a slow machine needs a longer lease than a fast one. */
+static void keep_it_in_time(bool (*keeps)(uint32_t lease_ms))
+{
+    uint32_t lease_ms = LEASE_MS;
+    for (int turn = 0; turn < 4; turn++, lease_ms *= 2) {
+        if (keeps(lease_ms))
+            return;
+        assert_status(stele_checkpoint_reset(store, "g", NULL), STELE_OK);
+    }
+    ck_abort_msg("not once kept, not even with half of %" PRIu32 " ms", lease_ms);
+}
+
 START_TEST(other_waits_while_the_owner_works)
 {
-    stele_subscription *a = stand_by("a");
-    stele_subscription *b = stand_by("b");
+    stele_subscription *a = stand_by_for("a", STELE_LEASE_MS_MAX);
+    stele_subscription *b = stand_by_for("b", STELE_LEASE_MS_MAX);
     int64_t through = pull(a)->through;
 
     ck_assert_uint_eq(work_off(b, 100), 0);
@@ -86,8 +103,8 @@ START_TEST(name_that_was_claimed_since_the_last_look_is_not_taken)
     stele_subscription *first = stand_by("first");
     ck_assert_uint_eq(work_off(first, 0), 20);
     stele_subscription_close(first);
-    stele_subscription *a = stand_by("a");
-    stele_subscription *b = stand_by("b");
+    stele_subscription *a = stand_by_for("a", STELE_LEASE_MS_MAX);
+    stele_subscription *b = stand_by_for("b", STELE_LEASE_MS_MAX);
     expect_nothing(a);
     expect_nothing(b);
     append_spread(store, 20, 3);
@@ -102,64 +119,85 @@ START_TEST(name_that_was_claimed_since_the_last_look_is_not_taken)
 }
 END_TEST
 
-START_TEST(owner_that_works_longer_than_its_lease_keeps_it)
+static bool keep_it_over_acknowledgements(uint32_t lease_ms)
 {
-    stele_subscription *a = stand_by("a");
-    stele_subscription *b = stand_by("b");
+    stele_subscription *a = stand_by_for("a", lease_ms);
+    stele_subscription *b = stand_by_for("b", lease_ms);
     pull(a);
+    int64_t claimed = generation();
+    bool kept = true;
 
-    for (int64_t position = 1; position <= 6; position++) {
-        assert_status(stele_subscription_ack(a, position), STELE_OK);
-        ck_assert_uint_eq(work_off(b, LEASE_MS * 3 / 10), 0);
-    }
+    for (int64_t position = 1; position <= 6 && kept; position++)
+        kept =
+            stele_subscription_ack(a, position) == STELE_OK && work_off(b, lease_ms * 3 / 10) == 0;
 
-    assert_status(stele_subscription_ack(a, 7), STELE_OK);
-    ck_assert_int_eq(generation(), 1);
+    kept = kept && stele_subscription_ack(a, 7) == STELE_OK && generation() == claimed;
     stele_subscription_close(a);
     stele_subscription_close(b);
+    return kept;
+}
+
+START_TEST(owner_that_works_longer_than_its_lease_keeps_it)
+{
+    keep_it_in_time(keep_it_over_acknowledgements);
 }
 END_TEST
+
+typedef struct slow_run {
+    stele_subscription *subscription;
+    uint32_t lease_ms;
+} slow_run;
 
 static stele_status handle_slowly(void *context, const stele_record *record,
                                   const stele_handling *handling)
 {
-    (void)context;
+    const slow_run *run = context;
     (void)record;
     (void)handling;
-    nanosleep(&(struct timespec){ .tv_nsec = LEASE_MS * 200000L }, NULL);
+    sleep_ms((long)run->lease_ms / 5);
     return STELE_OK;
 }
 
 /* Seven events at a time, and each takes a fifth of the lease. */
 static void *run_slowly(void *context)
 {
+    const slow_run *run = context;
     stele_handler handler = STELE_HANDLER_INIT;
     handler.event = handle_slowly;
-    return stele_subscription_run(context, &handler) == STELE_CANCELLED ? context : NULL;
+    handler.context = context;
+    return stele_subscription_run(run->subscription, &handler) == STELE_CANCELLED ? context : NULL;
 }
 
-START_TEST(handler_that_is_slow_without_a_transaction_keeps_its_lease)
+static bool keep_it_in_a_slow_handler(uint32_t lease_ms)
 {
     pthread_t thread;
     void *cancelled = NULL;
     stele_subscription_options options = make_subscription("g");
     options.owner = "a";
-    options.lease_ms = LEASE_MS;
+    options.lease_ms = lease_ms;
     options.batch_count_max = 7;
     options.delivery = STELE_AT_LEAST_ONCE;
-    stele_subscription *a = open_subscription(&options);
-    stele_subscription *b = stand_by("b");
-    ck_assert_int_eq(pthread_create(&thread, NULL, run_slowly, a), 0);
-    nanosleep(&(struct timespec){ .tv_nsec = LEASE_MS * 200000L }, NULL);
+    slow_run run = { open_subscription(&options), lease_ms };
+    stele_subscription *b = stand_by_for("b", lease_ms);
+    ck_assert_int_eq(pthread_create(&thread, NULL, run_slowly, &run), 0);
+    while (lanes_of("a") == 0)
+        sleep_ms(5);
+    int64_t claimed = generation();
 
-    ck_assert_uint_eq(work_off(b, 2 * LEASE_MS), 0);
+    bool kept = work_off(b, 2 * lease_ms) == 0;
 
-    stele_subscription_stop(a);
+    stele_subscription_stop(run.subscription);
     pthread_join(thread, &cancelled);
     ck_assert_ptr_nonnull(cancelled);
-    ck_assert_int_eq(generation(), 1);
-    stele_subscription_close(a);
+    kept = kept && generation() == claimed;
+    stele_subscription_close(run.subscription);
     stele_subscription_close(b);
+    return kept;
+}
+
+START_TEST(handler_that_is_slow_without_a_transaction_keeps_its_lease)
+{
+    keep_it_in_time(keep_it_in_a_slow_handler);
 }
 END_TEST
 
@@ -224,21 +262,21 @@ static void *run_standing(void *context)
     return stele_subscription_run(self->subscription, &handler) == STELE_CANCELLED ? NULL : context;
 }
 
-START_TEST(idle_owner_keeps_its_work_when_there_is_some_again)
+static bool keep_it_while_idle(void)
 {
     static seen_events seen[2];
     pthread_t threads[2];
     void *failed = NULL;
     standing handles[2] = { { stand_by("a"), &seen[0] }, { stand_by("b"), &seen[1] } };
-    make_seen_table();
-    ck_assert_uint_eq(work_off(handles[0].subscription, 0), 20);
+    memset(seen, 0, sizeof(seen));
+    ck_assert_uint_ge(work_off(handles[0].subscription, 0), 20);
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, run_standing, &handles[i]), 0);
 
     /* Its lease ends, for there is nothing to do. */
     sleep_ms(LEASE_MS + 200);
     append_spread(store, 20, 5);
-    wait_until_handled(25);
+    wait_until_handled(head_of(store));
 
     for (int i = 0; i < 2; i++)
         stele_subscription_stop(handles[i].subscription);
@@ -247,8 +285,21 @@ START_TEST(idle_owner_keeps_its_work_when_there_is_some_again)
         ck_assert_ptr_null(failed);
         stele_subscription_close(handles[i].subscription);
     }
-    ck_assert_uint_eq(seen[0].count, 5);
-    ck_assert_uint_eq(seen[1].count, 0);
+    ck_assert_uint_eq(seen[0].count + seen[1].count, 5);
+    return seen[1].count == 0;
+}
+
+/* The other waits for it a quarter of a second: a slow machine doesn't always get by with that. */
+START_TEST(idle_owner_keeps_its_work_when_there_is_some_again)
+{
+    bool kept = false;
+    make_seen_table();
+    for (int turn = 0; turn < 5 && !kept; turn++) {
+        if (turn > 0)
+            append_spread(store, 0, 20);
+        kept = keep_it_while_idle();
+    }
+    ck_assert(kept);
 }
 END_TEST
 
