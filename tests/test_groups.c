@@ -286,7 +286,9 @@ END_TEST
 START_TEST(idle_members_write_nothing_between_heartbeats)
 {
     append_spread(store, 0, 20);
-    stele_subscription *members[2] = { join("a", 30000), join("b", 30000) };
+    /* Their heartbeats are a third of it apart: however long this takes, none is due. */
+    stele_subscription *members[2] = { join("a", STELE_LEASE_MS_MAX),
+                                       join("b", STELE_LEASE_MS_MAX) };
     settle_shares(members, 2, SHARES(4, 4, 0));
     for (int i = 0; i < 3; i++) {
         work_off(members[0], 60);
