@@ -194,6 +194,10 @@ static int64_t run_trial(manner how, int rounds, uint64_t longest_ms)
     int status = 0;
     shared->manner = how;
     pid_t appender = start_appender();
+    /* A place to stop at that is 0 would be none. */
+    for (int i = 0; i < 6000 && shared->appended == 0; i++)
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    ck_assert_int_gt(shared->appended, 0);
     for (int i = 0; i < rounds; i++) {
         pid_t worker = start_worker(0);
         nanosleep(&(struct timespec){ .tv_nsec = (long)(5000000
