@@ -306,6 +306,7 @@ static inline int64_t raw_number(sqlite3 *raw, const char *sql)
 static inline int64_t sql_number(const char *path, const char *sql)
 {
     sqlite3 *raw = open_raw(path);
+    sqlite3_busy_timeout(raw, 60000); /* another process may recover it, or be the last to close */
     int64_t number = raw_number(raw, sql);
     ck_assert_int_eq(sqlite3_close(raw), SQLITE_OK);
     return number;
