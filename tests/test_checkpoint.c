@@ -13,7 +13,9 @@ static void open_with_events(void)
 
 static void open_file_with_events(void)
 {
-    open_in_file();
+    stele_options options = STELE_OPTIONS_INIT;
+    options.busy_timeout_ms = 60000; /* on a slow disk the last of many writers waits for long */
+    store = open_path(store_path(), &options);
     stele_event events[HEAD];
     for (size_t i = 0; i < HEAD; i++)
         events[i] = make_event("counted", "1");
