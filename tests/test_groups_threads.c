@@ -80,7 +80,7 @@ START_TEST(members_begin_again_where_the_checkpoint_is_put)
 
     assert_status(stele_checkpoint_save(store, "g", 60), STELE_OK);
     append_spread(store, 100, 1);
-    for (int i = 0; i < 3000 && saved_position("g") < 101; i++)
+    for (int i = 0; i < 12000 && saved_position("g") < 101; i++)
         sleep_ms(5);
     stele_worker_close(worker);
 

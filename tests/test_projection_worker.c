@@ -347,7 +347,7 @@ END_TEST
 static void wait_for_head(const char *path)
 {
     int64_t head = 1;
-    for (int i = 0; i < 1000 && look_at_place(path, &head) < head; i++)
+    for (int i = 0; i < 6000 && look_at_place(path, &head) < head; i++)
         pause_for(10000);
     ck_assert_int_eq(look_at_place(path, &head), head);
 }
@@ -381,7 +381,7 @@ START_TEST(worker_that_is_told_to_stop_gives_way_at_once)
     ck_assert(!is_given_up(path));
     /* It says so after its commit, unless it is to stop by then. */
     const char *said = "";
-    for (int i = 0; i < 1000 && strstr(said, "caught up at position") == NULL; i++) {
+    for (int i = 0; i < 6000 && strstr(said, "caught up at position") == NULL; i++) {
         pause_for(10000);
         said = read_text(test_path("worker"));
     }

@@ -60,7 +60,7 @@ static void start_worker(const stele_subscription_options *options, counting *co
 
 static void wait_for_handled(int count)
 {
-    for (int i = 0; i < 3000 && atomic_load(&handled) < count; i++)
+    for (int i = 0; i < 12000 && atomic_load(&handled) < count; i++)
         sleep_ms(5);
     ck_assert_int_ge(atomic_load(&handled), count);
 }
@@ -289,7 +289,7 @@ START_TEST(owner_is_numbered_for_each_thread)
     options.owner = "w";
     start_worker(&options, &count, 2);
     wait_for_handled(10);
-    for (int i = 0; i < 1000 && sql_number(store_path(), "SELECT count(*) FROM members") < 2; i++)
+    for (int i = 0; i < 12000 && sql_number(store_path(), "SELECT count(*) FROM members") < 2; i++)
         sleep_ms(5);
 
     ck_assert_int_eq(
