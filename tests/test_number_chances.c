@@ -243,7 +243,7 @@ static size_t write_first_that_comes_back(double value, char out[STELE__NUMBER_S
 START_TEST(writers_of_too_few_or_too_many_digits_are_found_out)
 {
     uint64_t seed = choose_seed();
-    int found[3] = { 0, 0, 0 };
+    int found[2] = { 0, 0 };
     printf("wrong writers: seed %" PRIu64 ", 8000 runs\n", seed);
     for (uint64_t i = 0; i < 8000; i++) {
         double value = choose_double(i);
@@ -253,14 +253,12 @@ START_TEST(writers_of_too_few_or_too_many_digits_are_found_out)
         found[0] += complaint != NULL && strcmp(complaint, "not read back") == 0;
         complaint = judge_writer(write_17_digits, value);
         found[1] += complaint != NULL && strcmp(complaint, "fewer digits would do") == 0;
-        complaint = judge_writer(write_first_that_comes_back, value);
-        found[2] += complaint != NULL && strcmp(complaint, "fewer digits would do") == 0;
     }
     ck_assert_int_gt(found[0], 1000);
     ck_assert_int_gt(found[1], 1000);
+    /* So few are affected that by chance there may be none. */
     ck_assert_ptr_null(judge_writer(write_first_that_comes_back, 0.1));
     ck_assert_str_eq(judge_writer(write_first_that_comes_back, 0x1p-44), "fewer digits would do");
-    ck_assert_int_gt(found[2], 0);
 }
 END_TEST
 
@@ -318,6 +316,13 @@ static void choose_text(char out[80])
         snprintf(at, 8, "e%d", (int)(next_chance() % 720) - 370);
 }
 
+/* Not 0, but read as 0: the exponent is too low for its digits. */
+static bool underflows(const char *text, double expected)
+{
+    size_t mantissa = strcspn(text, "e");
+    return expected == 0 && strcspn(text, "123456789") < mantissa;
+}
+
 START_TEST(random_texts_are_read_as_the_c_library_reads_them)
 {
     uint64_t seed = choose_seed();
@@ -330,7 +335,7 @@ START_TEST(random_texts_are_read_as_the_c_library_reads_them)
         double value = 77;
         double expected = strtod(text, NULL);
         stele__number verdict = stele__double_read(text, size, &value);
-        if (isinf(expected) || (expected == 0 && strpbrk(text, "123456789") < strchr(text, 'e')))
+        if (isinf(expected) || underflows(text, expected))
             ck_assert_msg(verdict == STELE__NUMBER_BEYOND, "%s: %d", text, (int)verdict);
         else
             ck_assert_msg(bits_of(value) == bits_of(expected), "%s: %a", text, value);
