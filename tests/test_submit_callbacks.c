@@ -102,7 +102,7 @@ END_TEST
 
 /* --- What a callback may call: each of these, and gets what anybody would get --- */
 
-static stele_ticket *neighbour; /* submitted with the callback, so in its group */
+static _Atomic(stele_ticket *) neighbour; /* submitted with the callback, so in its group */
 
 static stele_status call_append(void)
 {
@@ -141,10 +141,13 @@ static stele_status call_submit_and_wait(void)
     return status;
 }
 
+/* A committer may be here before the neighbour was submitted. */
 static stele_status call_wait_for_neighbour(void)
 {
     const stele_verdict *verdict = NULL;
-    stele_status status = stele_ticket_wait(neighbour, NULL, &verdict);
+    while (atomic_load(&neighbour) == NULL)
+        pause_us(200);
+    stele_status status = stele_ticket_wait(atomic_load(&neighbour), NULL, &verdict);
     return status == STELE_OK ? verdict->status : status;
 }
 
@@ -224,15 +227,16 @@ static void try_allowed_call(stele_status (*call)(void))
 {
     allowed_call allowed = { .call = call, .answer = STELE_MISUSE };
     telling after = { 0 };
+    atomic_store(&neighbour, NULL);
     submit_with(store, "account-1", STELE_ANY, make_call, &allowed);
-    neighbour = submit_one("account-1", STELE_ANY, NULL);
+    atomic_store(&neighbour, submit_one("account-1", STELE_ANY, NULL));
     submit_with(store, "account-1", STELE_ANY, note_verdict, &after);
 
     flush_all();
 
     assert_status(allowed.answer, STELE_OK);
     ck_assert_int_eq(atomic_load(&after.count), 1);
-    stele_ticket_close(neighbour);
+    stele_ticket_close(atomic_load(&neighbour));
     flush_all();
 }
 
