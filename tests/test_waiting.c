@@ -192,17 +192,32 @@ START_TEST(progress_callback_cancels_the_waiting_and_nothing_was_done)
 }
 END_TEST
 
+/* Who waits is asked by and by whether to go on: then it is inside for certain. */
+static int note_waiting(void *waits)
+{
+    atomic_store((atomic_bool *)waits, true);
+    return 0;
+}
+
+static void wait_until(atomic_bool *waits)
+{
+    while (!atomic_load(waits))
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
 typedef struct waiting_thread {
     waiting_call call;
     stele_status status;
-    atomic_bool began;
+    atomic_bool waits;
 } waiting_thread;
 
 static void *run_waiting_call(void *context)
 {
     waiting_thread *waiting = context;
-    atomic_store(&waiting->began, true);
-    waiting->status = waiting->call(NULL);
+    stele_wait wait = STELE_WAIT_INIT;
+    wait.progress = note_waiting;
+    wait.context = &waiting->waits;
+    waiting->status = waiting->call(&wait);
     return NULL;
 }
 
@@ -223,9 +238,7 @@ START_TEST(closing_ends_the_waiting)
     pthread_t thread;
     block(false);
     ck_assert_int_eq(pthread_create(&thread, NULL, run_waiting_call, &waiting), 0);
-    while (!atomic_load(&waiting.began))
-        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-    nanosleep(&(struct timespec){ .tv_nsec = 30000000 }, NULL);
+    wait_until(&waiting.waits);
     ck_assert_int_eq(pthread_create(&unblocker, NULL, roll_back_soon, NULL), 0);
 
     close_store();
@@ -329,35 +342,49 @@ END_TEST
 
 /* --- In turn --- */
 
-static atomic_int order[8];
-static atomic_int order_count;
+enum { WRITERS = 8 };
+
+typedef struct writer {
+    pthread_t thread;
+    stele_status status;
+    atomic_bool waits;
+    int place; /* in the order of the turns */
+} writer;
+
+static atomic_int turn_count;
 
 static void *begin_in_turn(void *context)
 {
+    writer *self = context;
     stele_transaction *transaction = NULL;
-    assert_status(stele_transaction_begin(store, &transaction), STELE_OK);
-    atomic_store(&order[atomic_fetch_add(&order_count, 1)], (int)(intptr_t)context);
+    stele_wait wait = STELE_WAIT_INIT;
+    wait.timeout_ms = 60000;
+    wait.progress = note_waiting;
+    wait.context = &self->waits;
+    self->status = stele_transaction_begin_wait(store, &wait, &transaction);
+    self->place = atomic_fetch_add(&turn_count, 1);
     stele_transaction_end(transaction);
     return NULL;
 }
 
 START_TEST(writers_of_a_store_get_their_turn_in_the_order_of_asking)
 {
-    pthread_t threads[COUNT_OF(order)];
+    writer writers[WRITERS] = { { 0 } };
     open_in_file();
     block(true);
-    atomic_store(&order_count, 0);
-    for (size_t i = 0; i < COUNT_OF(order); i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, begin_in_turn, (void *)(intptr_t)i), 0);
-        /* It is in the queue for certain before the next one is. */
-        nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    atomic_store(&turn_count, 0);
+    for (int i = 0; i < WRITERS; i++) {
+        ck_assert_int_eq(pthread_create(&writers[i].thread, NULL, begin_in_turn, &writers[i]), 0);
+        wait_until(&writers[i].waits);
     }
     unblock(true);
-    for (size_t i = 0; i < COUNT_OF(order); i++)
-        pthread_join(threads[i], NULL);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(writers[i].thread, NULL);
 
-    for (size_t i = 0; i < COUNT_OF(order); i++)
-        ck_assert_int_eq(atomic_load(&order[i]), (int)i);
+    for (int i = 0; i < WRITERS; i++) {
+        assert_status(writers[i].status, STELE_OK);
+        ck_assert_int_eq(writers[i].place, i);
+    }
 }
 END_TEST
 
