@@ -214,40 +214,31 @@ START_TEST(stream_moved_meanwhile_is_archived)
 }
 END_TEST
 
-static void close_meanwhile(void)
-{
-    stele_store *closed = store;
-    stele_store_close(closed);
-}
-
 static void *close_in_thread(void *context)
 {
     (void)context;
-    close_meanwhile();
+    stele_store_close(store);
     return NULL;
 }
 
 static pthread_t closer;
 
-/* Closing waits for the call, so nobody may wait for it here. */
-static int begin_to_close(void *context, const stele_progress *progress)
+/* Closing waits for the call, so nobody may wait for its end here, but for its beginning. */
+static void begin_to_close(void)
 {
-    (void)progress;
-    if (++*(int *)context == 2)
-        pthread_create(&closer, NULL, close_in_thread, NULL);
-    nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
-    return 0;
+    int64_t head = 0;
+    pthread_create(&closer, NULL, close_in_thread, NULL);
+    while (stele_store_head(store, &head) != STELE_CLOSED)
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
 START_TEST(store_closed_meanwhile_is_closed_and_leaves_nothing_behind)
 {
-    int steps = 0;
     stele_retained retained;
     close_store();
     resources before = count_resources();
     open_in_file();
-    work.progress = begin_to_close;
-    work.context = &steps;
+    act_after(2, begin_to_close, 0);
     work.step_count_max = 1;
 
     assert_status(stele_store_retain(store, &retain, &retained), STELE_CLOSED);
