@@ -263,6 +263,7 @@ END_TEST
 /* --- Nobody starves --- */
 
 static atomic_int appends_left;
+static atomic_int ready;
 static atomic_bool stopping;
 
 typedef struct worker {
@@ -277,6 +278,9 @@ static void *append_while_some_are_left(void *context)
     worker *self = context;
     char name[32];
     snprintf(name, sizeof(name), "worker-%d", self->index);
+    atomic_fetch_add(&ready, 1);
+    while (atomic_load(&ready) < CREW) /* who is started last isn't late */
+        pause_us(100);
     while (self->status == STELE_OK && atomic_fetch_sub(&appends_left, 1) > 0) {
         self->status = append_to(store, name, self->done, "noted", NULL);
         self->done++;
@@ -344,6 +348,7 @@ START_TEST(threads_that_append_at_once_all_get_their_share)
     enum { APPENDS = 2000 };
     worker workers[CREW];
     atomic_store(&appends_left, APPENDS);
+    atomic_store(&ready, 0);
 
     start_workers(workers, CREW, append_while_some_are_left);
     join_workers(workers, CREW);
