@@ -2,6 +2,7 @@
 #include "upcasters.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 enum { THREADS = 8 };
@@ -13,7 +14,7 @@ static void meet(int count)
 {
     atomic_fetch_add(&ready, 1);
     while (atomic_load(&ready) < count)
-        continue;
+        sched_yield();
 }
 
 static void run_threads(void *(*run)(void *), void *arguments, size_t size, int count)
