@@ -34,7 +34,7 @@ static void run_and_kill(const char *store, int steps)
     pid_t child =
         start((const char *const[]){ test_program("../examples/resume_point"), store, "20", NULL },
               output);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 30000; i++) {
         sleep_ms(1);
         if (access(output, R_OK) == 0 && count_lines(read_text(output)) > steps)
             break;
