@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@
 #include "interrupt.h"
 
 extern char **environ;
+
+/* A signal may come just before there is something to wait for: it is looked for this often. */
+enum { GLANCE_MS = 100 };
 
 static bool is_compressed(const char *name)
 {
@@ -119,6 +123,10 @@ stele_status input_read(void *context, void *bytes, size_t capacity, size_t *siz
     for (;;) {
         if (was_interrupted())
             return STELE_CANCELLED;
+        struct pollfd end = { .fd = of->descriptor, .events = POLLIN };
+        int ready = poll(&end, 1, GLANCE_MS);
+        if (ready == 0 || (ready < 0 && errno == EINTR))
+            continue;
         ssize_t size = read(of->descriptor, bytes, capacity);
         if (size > 0) {
             *size_out = (size_t)size;
