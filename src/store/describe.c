@@ -128,7 +128,7 @@ static void describe_state(stele_store *store, stele_store_info *info)
     pthread_mutex_lock(&store->mutex);
     info->commits = store->requests->commits;
     info->appends = store->requests->requests;
-    info->appends_waiting = store->requests->serial - store->requests->settled;
+    info->appends_waiting = store->requests->submitted - store->requests->settled;
     info->transfers = store->transfers.complete;
     info->transfers_short = store->transfers.incomplete;
     info->transfers_failed = store->transfers.failed;

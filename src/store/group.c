@@ -16,6 +16,8 @@ void stele__group_enqueue(stele__requests *requests, stele__request *request)
         requests->count++;
         requests->size += request->size;
         request->serial = ++requests->serial;
+        request->counted = true;
+        requests->submitted++;
     }
 }
 
@@ -234,7 +236,7 @@ static void settle_request(stele_store *store, stele__request *request)
 {
     request->done = true;
     if (request->deliver != NULL) {
-        store->requests->settled++;
+        store->requests->settled += request->counted;
         request->settle(request);
     }
     if (request->waiter != NULL && !request->waiter->has_turn) {

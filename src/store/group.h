@@ -39,7 +39,8 @@ typedef struct stele__request {
     bool changed;       /* in the group's transaction */
     bool unknown;       /* a commit that it was in failed so */
     bool before_switch; /* it was queued before there was a sequencer */
-    uint64_t serial;
+    bool counted;       /* a submission that was queued */
+    uint64_t serial;    /* of a submission */
     stele__waiter *waiter;
     struct stele__request *next;
 } stele__request;
@@ -51,8 +52,9 @@ typedef struct stele__requests {
     size_t count; /* of submissions: those with `deliver` */
     size_t size;
     atomic_size_t queued;          /* of both kinds; read without the mutex as a hint */
-    uint64_t serial;               /* submissions that ever came */
-    uint64_t settled;              /* submissions that have their verdict */
+    uint64_t serial;               /* of the last submission, queued or proposed */
+    uint64_t submitted;            /* that were ever queued */
+    uint64_t settled;              /* of these, those that have their verdict */
     struct stele__teller *tellers; /* threads that deliver verdicts */
     pthread_cond_t told;           /* one was delivered */
     pthread_cond_t room;

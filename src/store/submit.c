@@ -231,7 +231,8 @@ stele_status stele__group_flush(stele_store *store, const stele_wait *wait)
     bool again = false;
     pthread_mutex_lock(&store->mutex);
     uint64_t target = requests->serial;
-    while (status == STELE_OK && requests->settled < target) {
+    uint64_t submitted = requests->submitted;
+    while (status == STELE_OK && requests->settled < submitted) {
         pthread_mutex_unlock(&store->mutex);
         if (again)
             status = stele__patience_check(&patience, "committing what was submitted");
