@@ -10,6 +10,8 @@
 
 #include <stele/hooks.h>
 
+#include "running_threads.h"
+
 #include <check.h>
 #include <dirent.h>
 #include <inttypes.h>
@@ -128,14 +130,14 @@ static inline resources count_resources(void)
 {
     return (resources){
         .descriptors = count_entries("/proc/self/fd"),
-        .threads = count_entries("/proc/self/task"),
+        .threads = count_running_threads(),
         .own_bytes = atomic_load(&own.bytes),
         .own_blocks = atomic_load(&own.blocks),
         .sqlite_bytes = sqlite3_memory_used(),
     };
 }
 
-/* A thread that was joined may still be on its way out. */
+/* Where the kernel doesn't say who ends, a thread that was joined may still be counted. */
 static inline resources count_resources_of(int threads)
 {
     resources now = count_resources();
