@@ -90,6 +90,7 @@ typedef struct ticket_waiter {
     stele_status status;
     stele_status verdict;
     atomic_bool waits;
+    atomic_bool over;
 } ticket_waiter;
 
 static int note_wait(void *context)
@@ -108,6 +109,7 @@ static void *wait_and_note(void *context)
     self->status = self->ticket == NULL ? stele_store_flush(store, &wait)
                                         : stele_ticket_wait(self->ticket, &wait, &verdict);
     self->verdict = verdict == NULL ? self->status : verdict->status;
+    atomic_store(&self->over, true);
     return NULL;
 }
 
@@ -134,6 +136,7 @@ START_TEST(thread_that_waits_for_a_ticket_gets_its_verdict_although_the_store_cl
     start_waiter(&waiters[2], NULL); /* flushes */
 
     pthread_t closer = begin_to_close(&closed);
+    wait_until(&waiters[2].over); /* told while it can't have been done */
     pause_us(20000);
     ck_assert(!atomic_load(&closed));
     release_syncs();
@@ -166,6 +169,8 @@ START_TEST(closing_while_somebody_waits_for_the_file_still_commits_what_was_subm
     start_waiter(&waiter, _i == 0 ? tickets[0] : NULL);
 
     pthread_t closer = begin_to_close(&closed);
+    if (_i == 1) /* who flushes is told so, and not that it is done */
+        wait_until(&waiter.over);
     pause_us(20000);
     run_raw(other, "ROLLBACK");
     sqlite3_close(other);
