@@ -13,7 +13,9 @@ static void open_memory_with_events(void)
 
 static void open_file_with_events(void)
 {
-    open_in_file();
+    stele_options options = STELE_OPTIONS_INIT;
+    options.busy_timeout_ms = 60000; /* on a slow disk the last of many writers waits for long */
+    store = open_path(store_path(), &options);
     fill_stream("a-1", HEAD);
 }
 

@@ -80,8 +80,12 @@ static void *open_the_same(void *context)
 {
     worker *self = context;
     stele_shard *shard = NULL;
+    stele_wait wait = STELE_WAIT_INIT;
+    stele_acquire how = STELE_ACQUIRE_INIT;
+    wait.timeout_ms = 600000;
+    how.wait = &wait;
     pass_gate(self, OPENERS);
-    if (stele_shards_acquire(self->shards, "acme", "main", NULL, &shard) != STELE_OK) {
+    if (stele_shards_acquire(self->shards, "acme", "main", &how, &shard) != STELE_OK) {
         note_failure(self, "acquiring");
         return NULL;
     }
