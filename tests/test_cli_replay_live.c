@@ -41,7 +41,7 @@ static void let_it_fail(void)
 
 static void wait_until_there(const char *path)
 {
-    for (int i = 0; i < 2000 && access(path, F_OK) != 0; i++)
+    for (int i = 0; i < 6000 && access(path, F_OK) != 0; i++)
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
     ck_assert_int_eq(access(path, F_OK), 0);
 }
@@ -50,7 +50,7 @@ static void wait_until_there(const char *path)
  */
 static pid_t wait_for_number(void)
 {
-    for (int i = 0; i < 2000 && strchr(got(), ' ') == NULL; i++)
+    for (int i = 0; i < 6000 && strchr(got(), ' ') == NULL; i++)
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
     long number = strtol(got(), NULL, 10);
     ck_assert_int_gt(number, 1);
@@ -59,14 +59,14 @@ static pid_t wait_for_number(void)
 
 static void wait_until_said(const char *part)
 {
-    for (int i = 0; i < 2000 && strstr(last_error(), part) == NULL; i++)
+    for (int i = 0; i < 6000 && strstr(last_error(), part) == NULL; i++)
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
     assert_has(last_error(), part);
 }
 
 static void wait_until_got(const char *expected)
 {
-    for (int i = 0; i < 2000 && strcmp(got(), expected) != 0; i++)
+    for (int i = 0; i < 6000 && strcmp(got(), expected) != 0; i++)
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
     ck_assert_str_eq(got(), expected);
 }
@@ -177,7 +177,7 @@ START_TEST(a_command_that_failed_is_run_again_when_it_is_never_to_stop)
     pid_t child = start_replay(ARGUMENTS("replay", "--into", failing_once, "--subscription",
                                          "index", "--batch", "2", "--stop", "never"));
     wait_until_got("1 2 1 2 ");
-    for (int i = 0; i < 1000 && place_of("index") < 2; i++)
+    for (int i = 0; i < 6000 && place_of("index") < 2; i++)
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
     ck_assert_int_eq(kill(child, SIGINT), 0);
     ck_assert_int_eq(wait_for(child), 130);
@@ -223,7 +223,7 @@ static Suite *cli_replay_live_1(void)
     Suite *suite = suite_create("cli_replay_live");
     TCase *live = tcase_create("live");
     tcase_add_checked_fixture(live, NULL, forget_runs);
-    tcase_set_timeout(live, 60);
+    tcase_set_timeout(live, 300);
     tcase_add_test(live, ctrl_c_ends_it_with_130_and_nothing_is_acknowledged_that_was_not_done);
     tcase_add_test(live, stop_never_goes_on_with_events_as_they_come);
     suite_add_tcase(suite, live);
@@ -235,7 +235,7 @@ static Suite *cli_replay_live_2(void)
     Suite *suite = suite_create("cli_replay_live");
     TCase *live = tcase_create("live");
     tcase_add_checked_fixture(live, NULL, forget_runs);
-    tcase_set_timeout(live, 60);
+    tcase_set_timeout(live, 300);
     tcase_add_test(live, a_command_that_ignores_its_end_is_waited_for_and_left_alone);
     tcase_add_test(live, a_command_that_failed_is_run_again_when_it_is_never_to_stop);
     suite_add_tcase(suite, live);
@@ -247,7 +247,7 @@ static Suite *cli_replay_live_3(void)
     Suite *suite = suite_create("cli_replay_live");
     TCase *live = tcase_create("live");
     tcase_add_checked_fixture(live, NULL, forget_runs);
-    tcase_set_timeout(live, 60);
+    tcase_set_timeout(live, 300);
     tcase_add_loop_test(live, a_second_ctrl_c_waits_for_nothing, 0, 2);
     tcase_add_test(live, stop_error_goes_on_until_a_command_ends);
     suite_add_tcase(suite, live);
@@ -259,7 +259,7 @@ static Suite *cli_replay_live_4(void)
     Suite *suite = suite_create("cli_replay_live");
     TCase *live = tcase_create("live");
     tcase_add_checked_fixture(live, NULL, forget_runs);
-    tcase_set_timeout(live, 60);
+    tcase_set_timeout(live, 300);
     tcase_add_test(live, ctrl_c_keeps_the_batches_that_were_done);
     tcase_add_test(live, who_finds_it_at_work_elsewhere_is_told_by_whom);
     suite_add_tcase(suite, live);

@@ -173,7 +173,7 @@ START_TEST(polling_that_is_left_while_another_is_about_to_sleep_is_taken_on)
 
     append_some(other, 1);
 
-    for (int i = 0; i < 1000 && !atomic_load(&over); i++)
+    for (int i = 0; i < 6000 && !atomic_load(&over); i++)
         poll(NULL, 0, 10);
     ck_assert(atomic_load(&over));
     pthread_join(late, NULL);

@@ -373,7 +373,7 @@ static void *read_descriptor(void *context)
 {
     descriptor_reader *own = context;
     for (int64_t head = 0; head < own->last && !own->lost;) {
-        own->lost = !is_readable(own->descriptor, 10000);
+        own->lost = !is_readable(own->descriptor, (int)MUST_COME_MS);
         hear_ms(own->listener, 0, &head);
         atomic_store(&own->heard, own->lost ? own->last : head);
     }

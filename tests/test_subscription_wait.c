@@ -172,7 +172,7 @@ START_TEST(other_thread_of_the_process_ends_the_wait)
     assert_status(stele_checkpoint_save(store, "a", 4), STELE_OK);
     ck_assert_int_eq(pthread_create(&thread, NULL, save_soon, &position), 0);
 
-    assert_status(wait_on("a", 9, 20000), STELE_OK);
+    assert_status(wait_on("a", 9, 60000), STELE_OK);
 
     pthread_join(thread, NULL);
 }
@@ -188,7 +188,7 @@ START_TEST(wait_works_in_memory)
     assert_status(stele_checkpoint_save(store, "a", 1), STELE_OK);
     ck_assert_int_eq(pthread_create(&thread, NULL, save_soon, &position), 0);
 
-    assert_status(wait_on("a", 2, 20000), STELE_OK);
+    assert_status(wait_on("a", 2, 60000), STELE_OK);
 
     pthread_join(thread, NULL);
 }
@@ -210,7 +210,7 @@ START_TEST(closing_the_store_ends_the_wait)
     stele_cursor *keeper = open_read(NULL);
     ck_assert_int_eq(pthread_create(&thread, NULL, close_soon, NULL), 0);
 
-    stele_status status = wait_on("a", 9, 20000);
+    stele_status status = wait_on("a", 9, 60000);
 
     pthread_join(thread, NULL);
     store = NULL;
@@ -244,9 +244,9 @@ static void wait_for_child(const char *const *types)
         _exit(run_in_child_after_a_while((void *)types));
     open_in_file();
 
-    stele_status reached = wait_on("s", 10, 20000);
+    stele_status reached = wait_on("s", 10, 60000);
     stele_status then = append_one("b-1", STELE_ANY, "t", NULL);
-    stele_status live = wait_on("s", 11, 20000);
+    stele_status live = wait_on("s", 11, 60000);
 
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
@@ -286,7 +286,7 @@ START_TEST(what_was_written_by_a_subscription_can_be_read_after_the_wait)
         stele_appended appended;
         assert_status(append_one("a-1", STELE_ANY, "t", &appended), STELE_OK);
         stele_status status;
-        while ((status = wait_on("s", appended.last_position, 20000)) == STELE_NOT_FOUND)
+        while ((status = wait_on("s", appended.last_position, 60000)) == STELE_NOT_FOUND)
             sleep_ms(5); /* it begins just now */
         assert_status(status, STELE_OK);
         char sql[96];
@@ -316,7 +316,7 @@ START_TEST(subscription_is_described_by_a_thread_while_another_runs_it)
         int looks = 0;
         while (((status = stele_subscription_describe(subscription, &info)) == STELE_NOT_FOUND
                 || (status == STELE_OK && info->lag > 0))
-               && looks++ < 2000)
+               && looks++ < 12000)
             sleep_ms(5);
 
         assert_status(status, STELE_OK);
@@ -332,7 +332,7 @@ END_TEST
 static TCase *add_wait_case(Suite *suite, const char *name)
 {
     TCase *tests = add_case(suite, name, open_with_ten);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 300);
     return tests;
 }
 
