@@ -313,6 +313,66 @@ START_TEST(waits_go_on_when_the_thread_ends)
 }
 END_TEST
 
+/* A thread that has said that it ends, and takes its time. */
+static pthread_key_t end_key;
+static atomic_bool marked, ends, may_end;
+static atomic_int started;
+
+static void take_time_to_end(void *unused)
+{
+    (void)unused;
+    atomic_store(&ends, true);
+    while (!atomic_load(&may_end))
+        poll(NULL, 0, 1);
+}
+
+static void mark_thread(stele__notify_moment moment)
+{
+    if (moment == STELE__MOMENT_VERSION_READ && pthread_setspecific(end_key, &end_key) == 0)
+        atomic_store(&marked, true);
+}
+
+static void *run_start(void *context)
+{
+    caller *own = context;
+    own->status = stele_notifier_start(own->notifier);
+    atomic_fetch_add(&started, 1);
+    return NULL;
+}
+
+/* Who comes first joins it and starts another, which the second one doesn't wait for. */
+START_TEST(thread_is_started_by_two_while_the_one_before_ends)
+{
+    stele_notifier *notifier = notifier_of(store);
+    caller starters[2];
+    ck_assert_int_eq(pthread_key_create(&end_key, take_time_to_end), 0);
+    stele__notify_pause = mark_thread;
+    assert_status(stele_notifier_start(notifier), STELE_OK);
+    while (!atomic_load(&marked))
+        poll(NULL, 0, 1);
+    stele_notifier_stop(notifier);
+    while (!atomic_load(&ends))
+        poll(NULL, 0, 1);
+
+    for (int i = 0; i < 2; i++) {
+        starters[i] = (caller){ .notifier = notifier };
+        ck_assert_int_eq(pthread_create(&starters[i].thread, NULL, run_start, &starters[i]), 0);
+    }
+    settle();
+    atomic_store(&may_end, true);
+    for (int i = 0; i < 6000 && atomic_load(&started) < 2; i++)
+        poll(NULL, 0, 10);
+    int came_back = atomic_load(&started);
+
+    stele_notifier_stop(notifier);
+    expect_callers(starters, 2, STELE_OK);
+    assert_status(stele_notifier_join(notifier, NULL), STELE_OK);
+    stele__notify_pause = NULL;
+    ck_assert_int_eq(pthread_key_delete(end_key), 0);
+    ck_assert_int_eq(came_back, 2);
+}
+END_TEST
+
 START_TEST(closing_the_store_ends_the_thread)
 {
     stele_notifier *notifier = notifier_of(store);
@@ -517,6 +577,7 @@ static Suite *polling_suite(void)
     tcase_add_test(tests, polling_has_one_connection);
     tcase_add_test(tests, thread_polls_until_it_is_stopped_and_may_be_started_again);
     tcase_add_test(tests, waits_go_on_when_the_thread_ends);
+    tcase_add_test(tests, thread_is_started_by_two_while_the_one_before_ends);
     tcase_add_loop_test(tests, closing_the_store_ends_the_thread, 0, 2);
     tcase_add_loop_test(tests, polling_on_a_callers_thread_ends_when_stopped_in_a_signal_handler, 0,
                         2);

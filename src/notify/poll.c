@@ -140,12 +140,13 @@ static void *run_notify_thread(void *context)
     return NULL;
 }
 
-/* With the mutex held, which is let go meanwhile: one that has ended, or is about to. */
+/* With the mutex held, which is let go meanwhile: one that has ended, or is about to. Not one that
+ * was started by somebody else who was waited for here. */
 static void join_thread(stele_notifier *notifier)
 {
     while (notifier->joining)
         stele__condition_wait(&notifier->left, &notifier->mutex, INT64_MAX);
-    if (!notifier->has_thread)
+    if (!notifier->has_thread || (notifier->thread_runs && !atomic_load(&notifier->closed)))
         return;
     pthread_t thread = notifier->thread;
     notifier->has_thread = false;
