@@ -111,6 +111,83 @@ START_TEST(when_all_are_held_the_next_is_busy)
 }
 END_TEST
 
+/* Dropping "first", until it is told that it needn't. */
+typedef struct long_drop {
+    stele_shards *shards;
+    atomic_bool enough;
+    stele_status status;
+} long_drop;
+
+static int ask_enough(void *context)
+{
+    return atomic_load(&((long_drop *)context)->enough);
+}
+
+static void *drop_first(void *context)
+{
+    long_drop *self = context;
+    const stele_wait wait = { sizeof(wait), 600000, ask_enough, self };
+    self->status = stele_shards_drop(self->shards, "acme", "first", false, &wait);
+    return NULL;
+}
+
+typedef struct newcomer {
+    stele_shards *shards;
+    stele_status status;
+    atomic_bool has_room;
+} newcomer;
+
+static void *acquire_second(void *context)
+{
+    newcomer *self = context;
+    stele_shard *shard = NULL;
+    stele_acquire how = STELE_ACQUIRE_INIT;
+    const stele_wait wait = { sizeof(wait), 600000, NULL, NULL };
+    how.wait = &wait;
+    self->status = stele_shards_acquire(self->shards, "acme", "second", &how, &shard);
+    stele_shard_release(shard);
+    atomic_store(&self->has_room, true);
+    return NULL;
+}
+
+/* It is open beside, so that dropping takes as long as it may; but its place is free. Whether who
+ * drops or who waits for room is woken first is up to the system. */
+START_TEST(one_that_is_being_dropped_leaves_its_room_to_who_waits)
+{
+    char path[512];
+    stele_shards *shards = open_root(1);
+    for (int round = 0; round < 5; round++) {
+        pthread_t threads[2];
+        long_drop drop = { .shards = shards };
+        newcomer late = { .shards = shards };
+        stele_shard *held = acquire(shards, "acme", "first");
+        expect_fine(stele_shards_path(shards, "acme", "first", path, sizeof(path)));
+        stele_store *beside = NULL;
+        expect_fine(stele_store_open(path, NULL, &beside));
+        expect_fine(append_data(beside, "d"));
+        ck_assert_int_eq(pthread_create(&threads[0], NULL, drop_first, &drop), 0);
+        nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+        ck_assert_int_eq(pthread_create(&threads[1], NULL, acquire_second, &late), 0);
+        while (describe(shards).waited <= (uint64_t)round)
+            nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+
+        stele_shard_release(held);
+
+        for (int i = 0; i < 6000 && !atomic_load(&late.has_room); i++)
+            nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+        bool had_room = atomic_load(&late.has_room);
+        atomic_store(&drop.enough, true);
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+        expect_status(late.status, STELE_OK);
+        expect_status(drop.status, STELE_CANCELLED);
+        ck_assert(had_room);
+        stele_store_close(beside);
+    }
+    stele_shards_close(shards);
+}
+END_TEST
+
 /* --- Idle time --- */
 
 static stele_shards *open_idle(uint32_t idle_ms, bool thread)
@@ -382,6 +459,7 @@ int main(void)
     tcase_add_test(room, the_least_recently_used_is_closed_for_another);
     tcase_add_test(room, what_is_held_is_never_closed_for_another);
     tcase_add_test(room, when_all_are_held_the_next_is_busy);
+    tcase_add_test(room, one_that_is_being_dropped_leaves_its_room_to_who_waits);
     tcase_add_test(room, eviction_under_load_closes_nothing_that_is_held);
     tcase_add_test(room, thousands_of_shards_need_256_descriptors);
     tcase_add_test(room, an_open_shard_costs_what_is_told);

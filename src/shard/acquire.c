@@ -418,7 +418,8 @@ stele_status stele__shard_exclude(stele_shards *shards, const char *organisation
             ours = slot;
             slot->excluded = true;
             if (slot->handles == 0) {
-                shut_store(shards, slot); /* and it stays in the table */
+                shut_store(shards, slot);                 /* and it stays in the table */
+                pthread_cond_broadcast(&shards->changed); /* but leaves room for another one */
                 break;
             }
         }
