@@ -148,19 +148,26 @@ stele_status stele__anchoring_judge_empty(const char *path)
                        facts.head, facts.uuid);
 }
 
+/* Another process may make the file meanwhile, and write to it: what was read while there was none
+ * is another store's, and only that is forgotten. */
 void stele__anchoring_forget(const char *path)
 {
     stele__anchor *anchor = NULL;
     stele__anchor_facts facts;
+    stele__anchor_facts now;
+    stele__file_facts file;
     bool found = false;
     if (stele__anchor_read(path, &found, &facts) != STELE_OK || !found
-        || stele__anchor_open(path, &anchor, &found, &facts) != STELE_OK)
+        || stele__look_at_file(path, &file) != STELE_OK || file.exists
+        || stele__anchor_open(path, &anchor, &found, &now) != STELE_OK)
         return;
-    stele__log(STELE_LOG_WARNING,
-               "'%s' is new, and the anchor there of another store: %s at position %" PRId64, path,
-               facts.uuid, facts.head);
-    facts = (stele__anchor_facts){ 0 };
-    stele__anchor_write(anchor, &facts);
+    if (stele__anchor_facts_equal(&facts, &now)) {
+        stele__log(STELE_LOG_WARNING,
+                   "'%s' is new, and the anchor there of another store: %s at position %" PRId64,
+                   path, facts.uuid, facts.head);
+        now = (stele__anchor_facts){ 0 };
+        stele__anchor_write(anchor, &now);
+    }
     stele__anchor_close(anchor);
 }
 
