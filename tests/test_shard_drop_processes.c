@@ -195,11 +195,15 @@ START_TEST(a_file_that_is_just_renamed_loses_what_others_were_told)
     for (int i = 0; i < 5; i++)
         ck_assert(hear_child(&line));
     ck_assert_int_eq(kill(child, SIGKILL), 0);
+    /* It may be far ahead of what was heard of, and have moved its WAL since. */
+    int64_t acknowledged = line.acknowledged;
+    while (hear_child(&line))
+        acknowledged = line.acknowledged;
     end_child();
     stele_store *taken = open_path(test_path("taken.db"), &options);
     expect_fine(stele_store_head(taken, &head));
     stele_store_close(taken);
-    ck_assert_int_lt(head, line.acknowledged);
+    ck_assert_int_lt(head, acknowledged);
 }
 END_TEST
 
