@@ -130,6 +130,24 @@ static inline int open_in_child(const char *path, int flags)
     return open(path, flags, 0600);
 }
 
+/* A signal for the tool is not to run Check's handler, which ends the whole test, before the tool
+ * is there. */
+static inline void hold_signals(sigset_t *before)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigprocmask(SIG_BLOCK, &held, before);
+}
+
+static inline void let_signals_in(const sigset_t *before)
+{
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    sigprocmask(SIG_SETMASK, before, NULL);
+}
+
 /** Start the tool with standard output at `output`. @return Its process. */
 static inline pid_t start_tool(const launch *how, int output)
 {
@@ -140,11 +158,16 @@ static inline pid_t start_tool(const launch *how, int output)
         write_whole(input, how->input, size);
     }
     const char *errors = test_path("run.err");
+    sigset_t before;
     fflush(NULL);
+    hold_signals(&before);
     pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0)
+    if (child != 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        ck_assert_int_ge(child, 0);
         return child;
+    }
+    let_signals_in(&before);
     put_in_place(output, STDOUT_FILENO);
     put_in_place(how->input_from > 0 ? how->input_from : open_in_child(input, O_RDONLY),
                  STDIN_FILENO);
