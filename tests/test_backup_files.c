@@ -150,6 +150,66 @@ START_TEST(two_backups_to_one_path_do_not_meet)
 }
 END_TEST
 
+/* Another one takes the copy away that lies there: at a moment of ours before it has the lock. */
+static int calls_left;
+static bool copying;
+
+static int take_copy_away(disk_call call, disk_file file, sqlite3_int64 detail)
+{
+    (void)call, (void)file, (void)detail;
+    if (!copying && --calls_left == 0)
+        unlink(test_path("backup.stele-partial"));
+    return SQLITE_OK;
+}
+
+static int note_copying(void *context, const stele_progress *progress)
+{
+    (void)context, (void)progress;
+    copying = true;
+    return 0;
+}
+
+/* How many calls too early the copying began; 0: it was taken away before. */
+static int back_up_beside_another(int calls, int *busy)
+{
+    stele_work work = STELE_WORK_INIT;
+    stele_backup backup = STELE_BACKUP_INIT;
+    work.progress = note_copying;
+    backup.path = backup_path();
+    backup.work = &work;
+    copy_file(test_path("kept"), test_path("backup.stele-partial"));
+    calls_left = calls;
+    copying = false;
+    disk_hook = take_copy_away;
+
+    stele_status status = stele_store_backup(store, &backup, NULL);
+
+    disk_hook = NULL;
+    ck_assert_msg(status == STELE_OK || status == STELE_BUSY, "at call %d: %s: %s", calls,
+                  stele_status_name(status), stele_error_text());
+    *busy += status == STELE_BUSY;
+    unlink(backup_path());
+    return calls_left > 0 ? calls_left : 0;
+}
+
+START_TEST(copy_that_another_takes_away_is_no_failure_of_the_disk)
+{
+    int calls = 1;
+    int busy = 0;
+    close_store();
+    install_disk_hooks();
+    open_filled();
+    back_up_to(test_path("kept"));
+
+    while (back_up_beside_another(calls, &busy) == 0)
+        calls++;
+
+    ck_assert_int_gt(busy, 0);
+    close_store();
+    remove_disk_hooks();
+}
+END_TEST
+
 static int refuse_to_link(const char *from, const char *to)
 {
     (void)from;
@@ -311,6 +371,7 @@ static void add_file_tests(Suite *suite)
     TCase *tests = add_case(suite, "file", open_filled);
     tcase_add_test(tests, copy_that_a_crash_left_is_replaced);
     tcase_add_test(tests, file_in_the_way_that_is_no_copy_is_kept);
+    tcase_add_test(tests, copy_that_another_takes_away_is_no_failure_of_the_disk);
     tcase_add_test(tests, filesystem_without_links_is_good_enough);
     tcase_add_test(tests, full_disk_is_full_and_leaves_nothing);
     tcase_add_test(tests, disk_that_fails_is_io_and_leaves_nothing);

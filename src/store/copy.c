@@ -53,9 +53,18 @@ static bool looks_left_over(const unsigned char *bytes, size_t size)
            && memcmp(bytes + APPLICATION_ID_AT, application, sizeof(application)) == 0;
 }
 
+/* Else another copy to the same place has taken it away, or given it its name: what fails then is
+ * no failure of the disk. */
+static bool is_as_it_was(const char *path, const stele__file_stamp *before)
+{
+    stele__file_stamp now;
+    return stele__stamp_file(path, &now) == STELE_OK && now.exists
+           && stele__stamp_equal(before, &now);
+}
+
 /* Whether the file was left by a copy that was cut short: nobody has it locked, and it begins as
  * one does. */
-static stele_status judge_left_over(const char *path)
+static stele_status look_into_left_over(const char *path)
 {
     stele__database *database = NULL;
     const stele__database_options settings = { .cache_size_kb = 64 };
@@ -75,6 +84,22 @@ static stele_status judge_left_over(const char *path)
         return status;
     return stele__fail(STELE_MISUSE,
                        "'%s' is in the way, and no copy that was cut short: move it away", path);
+}
+
+static stele_status judge_left_over(const char *path)
+{
+    char error[STELE__ERROR_SIZE];
+    stele__file_stamp before;
+    stele_status status = stele__stamp_file(path, &before);
+    if (status == STELE_OK)
+        status = look_into_left_over(path);
+    if (status == STELE_OK || status == STELE_BUSY || status == STELE_MISUSE)
+        return status;
+    stele__keep_error(error);
+    if (!is_as_it_was(path, &before))
+        return stele__fail(STELE_BUSY, "another copy to '%s' is in progress", path);
+    stele__restore_error(error);
+    return status;
 }
 
 static stele_status claim_copy(const char *path)
@@ -97,13 +122,22 @@ static stele_status claim_copy(const char *path)
 
 stele_status stele__copy_open(const char *path, stele__database **target_out)
 {
+    char error[STELE__ERROR_SIZE];
+    stele__file_stamp claimed;
     *target_out = NULL;
     stele_status status = claim_copy(path);
+    if (status == STELE_OK)
+        status = stele__stamp_file(path, &claimed);
     if (status != STELE_OK)
         return status;
     status = stele__page_copy_target(path, target_out);
-    if (status != STELE_OK)
-        stele__copy_discard(path, NULL);
+    if (status == STELE_OK)
+        return STELE_OK;
+    stele__keep_error(error);
+    if (!is_as_it_was(path, &claimed))
+        return stele__fail(STELE_BUSY, "another copy took the place of this one");
+    stele__restore_error(error);
+    stele__copy_discard(path, NULL);
     return status;
 }
 
