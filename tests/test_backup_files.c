@@ -210,6 +210,35 @@ START_TEST(copy_that_another_takes_away_is_no_failure_of_the_disk)
 }
 END_TEST
 
+static int take_its_place(void *context, const stele_progress *progress)
+{
+    bool *taken = context;
+    if (*taken || strcmp(progress->doing, "verifying") != 0)
+        return 0;
+    *taken = true;
+    unlink(test_path("backup.stele-partial"));
+    save_file(test_path("backup.stele-partial"), "half a copy", 11);
+    return 0;
+}
+
+START_TEST(copy_whose_place_another_took_is_not_published_in_its_stead)
+{
+    bool taken = false;
+    stele_work work = STELE_WORK_INIT;
+    stele_backup backup = STELE_BACKUP_INIT;
+    work.progress = take_its_place;
+    work.context = &taken;
+    backup.path = backup_path();
+    backup.work = &work;
+
+    assert_status(stele_store_backup(store, &backup, NULL), STELE_BUSY);
+
+    ck_assert(taken);
+    ck_assert(!file_exists(backup_path()));
+    ck_assert(file_exists(test_path("backup.stele-partial"))); /* the other one's */
+}
+END_TEST
+
 static int refuse_to_link(const char *from, const char *to)
 {
     (void)from;
@@ -372,6 +401,7 @@ static void add_file_tests(Suite *suite)
     tcase_add_test(tests, copy_that_a_crash_left_is_replaced);
     tcase_add_test(tests, file_in_the_way_that_is_no_copy_is_kept);
     tcase_add_test(tests, copy_that_another_takes_away_is_no_failure_of_the_disk);
+    tcase_add_test(tests, copy_whose_place_another_took_is_not_published_in_its_stead);
     tcase_add_test(tests, filesystem_without_links_is_good_enough);
     tcase_add_test(tests, full_disk_is_full_and_leaves_nothing);
     tcase_add_test(tests, disk_that_fails_is_io_and_leaves_nothing);

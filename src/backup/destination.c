@@ -57,8 +57,11 @@ stele_status stele__destination_open(stele__destination *destination, const char
 
 stele_status stele__destination_publish(stele__destination *destination)
 {
-    /* Its lock is kept until then, so that nobody takes it for left over. */
-    stele_status status = stele__publish_file(destination->partial, destination->path);
+    /* Its lock is kept until then, so that nobody takes it for left over: but who did so before
+     * may come to that only now, and what has its name then is another one's. */
+    stele_status status = stele__copy_check_name(destination->target);
+    if (status == STELE_OK)
+        status = stele__publish_file(destination->partial, destination->path);
     if (status != STELE_OK)
         return status;
     stele__copy_leave(destination->partial, destination->target);

@@ -153,6 +153,13 @@ stele_status stele__copy_settle(stele__database *target)
     return status == STELE_OK ? stele__page_copy_settle(target) : status;
 }
 
+stele_status stele__copy_check_name(stele__database *target)
+{
+    if (stele__database_has_name(target))
+        return STELE_OK;
+    return stele__fail(STELE_BUSY, "another copy took the place of this one");
+}
+
 void stele__copy_discard(const char *path, stele__database *target)
 {
     char error[STELE__ERROR_SIZE];
@@ -425,12 +432,7 @@ stele_status stele__copy_run_with(stele_store *store, stele__work *work, stele__
         status = call_hook(&copy);
     if (status == STELE_OK)
         status = copy_snapshot(&copy);
-    if (status != STELE_DONE)
-        return status;
-    /* Somebody else may have taken the file for one that was left behind, before it was locked. */
-    if (!stele__database_has_name(target))
-        return stele__fail(STELE_BUSY, "another copy took the place of this one");
-    return STELE_OK;
+    return status == STELE_DONE ? stele__copy_check_name(target) : status;
 }
 
 stele_status stele__copy_run(stele_store *store, stele__work *work, stele__database *target,

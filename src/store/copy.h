@@ -46,6 +46,8 @@ stele_status stele__copy_run_with(stele_store *store, stele__work *work, stele__
 stele_status stele__copy_change(stele__database *target);
 stele_status stele__copy_settle(stele__database *target);
 
+/* BUSY when another copy has taken its name for itself. */
+stele_status stele__copy_check_name(stele__database *target);
 /* Its file has got another name: close it, and remove the one it was made under. */
 void stele__copy_leave(const char *path, stele__database *target);
 /* Close it (NULL: it is closed) and remove its file, with what SQLite has beside it. Keeps the
