@@ -18,10 +18,10 @@ static const single_fault single_faults[] = {
     { "has every other proposal twice", { .twice = 2 }, COUNTED(doubled) },
     { "holds every other proposal back", { .hold = 2, .hold_ms = 40 }, COUNTED(held) },
     { "delivers frames again", { .again = 3 }, COUNTED(again) },
-    { "leaves frames out", { .miss = 8 }, COUNTED(missed) },
+    { "leaves frames out", { .miss = 3 }, COUNTED(missed) },
     { "is late", { .late = 2 }, COUNTED(late) },
     { "loses the reader's place", { .crash = 8 }, COUNTED(crashes) },
-    { "is away now and then", { .outage = 60, .outage_ms = 40 }, COUNTED(outages) },
+    { "is away now and then", { .outage = 15, .outage_ms = 40 }, COUNTED(outages) },
 };
 
 static uint64_t counted_in(memory_lane *lane, size_t at)
