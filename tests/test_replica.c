@@ -110,24 +110,36 @@ START_TEST(every_kind_of_change_goes_through_the_log)
 }
 END_TEST
 
-START_TEST(changes_that_wait_at_the_same_time_share_a_frame)
-{
-    enum { WAITERS = 6 };
-    background_append appends[WAITERS];
-    assert_status(append_to(a.store, "s-0", STELE_ANY, "noted", NULL), STELE_OK);
-    uint64_t before = describe_node(&a).proposed;
+enum { WAITERS = 6 };
 
+/* How many frames their appends went in. */
+static uint64_t append_together(size_t kept)
+{
+    background_append appends[WAITERS];
+    uint64_t before = describe_node(&a).proposed;
     keep_proposals(&lane, 1);
     begin_append(&appends[0], &a, "s-0", LONG_MS);
-    await_kept(&lane, 1);
+    await_kept(&lane, kept);
     for (int i = 1; i < WAITERS; i++)
         begin_append(&appends[i], &a, "s-0", LONG_MS);
-    stele__sleep_us(100000); /* only so that they wait; the first is proposed again meanwhile */
+    stele__sleep_us(100000); /* so that they wait; the first is proposed again meanwhile */
     for (int i = 0; i < WAITERS; i++)
         assert_status(end_append(&appends[i]), STELE_OK);
+    return describe_node(&a).proposed - before;
+}
 
-    ck_assert_int_eq(head_of(a.store), 1 + WAITERS);
-    ck_assert_uint_le(describe_node(&a).proposed, before + WAITERS);
+/* Once in twenty all come early enough to wait for the same frame, however busy the machine is. */
+START_TEST(changes_that_wait_at_the_same_time_share_a_frame)
+{
+    uint64_t frames = WAITERS;
+    int rounds = 0;
+    assert_status(append_to(a.store, "s-0", STELE_ANY, "noted", NULL), STELE_OK);
+
+    while (frames > 2 && rounds < 20)
+        frames = append_together((size_t)++rounds);
+
+    ck_assert_uint_eq(frames, 2);
+    ck_assert_int_eq(head_of(a.store), 1 + rounds * WAITERS);
     expect_equal_nodes(&a, &b);
 }
 END_TEST
