@@ -1,7 +1,6 @@
 /* What lies beside a store: a WAL that isn't its own, another anchor than it had, or none. */
 #include "anchor_losses.h"
 #include "disk_hooks.h"
-#include "store/anchoring.h"
 
 #include <sys/stat.h>
 
@@ -175,19 +174,6 @@ START_TEST(removed_store_leaves_an_anchor_that_the_next_one_is_told_of)
     open_in_file();
 
     assert_heard("is new, and the anchor there of another store");
-}
-END_TEST
-
-/* The last step of who found no file, while another process has made it and written to it. */
-START_TEST(who_comes_late_to_create_a_store_leaves_the_anchor_of_who_was_faster)
-{
-    file_copy anchor = load_file(test_path("store.db-anchor"));
-
-    stele__anchoring_forget(store_path());
-
-    expect_unchanged(test_path("store.db-anchor"), anchor);
-    ck_assert_str_eq(heard, "");
-    expect_whole(8);
 }
 END_TEST
 
@@ -531,7 +517,6 @@ int main(void)
     tcase_add_test(missing, anchor_of_another_store_is_a_warning_and_is_replaced);
     tcase_add_test(missing, new_store_beside_a_left_anchor_opens_again_after_a_crash);
     tcase_add_test(missing, removed_store_leaves_an_anchor_that_the_next_one_is_told_of);
-    tcase_add_test(missing, who_comes_late_to_create_a_store_leaves_the_anchor_of_who_was_faster);
     tcase_add_test(missing, new_store_that_lost_its_first_wal_is_not_begun_anew);
     tcase_add_loop_test(missing, file_that_another_makes_while_it_is_opened_is_no_loss, 0, 2);
     tcase_add_test(missing, anchor_that_another_writes_while_the_store_is_opened_is_not_missing);

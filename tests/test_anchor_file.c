@@ -1,6 +1,7 @@
 /* The anchor's file by itself, and what is read of a WAL beside SQLite. */
 #include "contract.h"
 #include "store/anchor.h"
+#include "store/anchoring.h"
 
 static stele__anchor_facts make_facts(int64_t head)
 {
@@ -197,6 +198,34 @@ START_TEST(salts_and_commits_are_read_as_sqlite_wrote_them)
 }
 END_TEST
 
+static void write_facts(int64_t head)
+{
+    stele__anchor *anchor = NULL;
+    stele__anchor_facts facts;
+    bool found = false;
+    assert_status(stele__anchor_open(store_path(), &anchor, &found, &facts), STELE_OK);
+    facts = make_facts(head);
+    assert_status(stele__anchor_write(anchor, &facts), STELE_OK);
+    stele__anchor_close(anchor);
+}
+
+/* The last step of who found no file, while another process has made it and written to it. */
+START_TEST(anchor_is_forgotten_only_while_there_is_no_file)
+{
+    stele__anchor_facts facts = make_facts(7);
+    write_facts(7);
+    save_file(store_path(), (const unsigned char *)"made", 4);
+
+    stele__anchoring_forget(store_path());
+    expect_facts(&facts);
+
+    unlink(store_path());
+    stele__anchoring_forget(store_path());
+    facts = (stele__anchor_facts){ 0 };
+    expect_facts(&facts);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("anchor_file");
@@ -205,6 +234,7 @@ int main(void)
     tcase_add_test(tests, writers_take_turns_with_the_slots_of_each_other);
     tcase_add_test(tests, flipped_bit_anywhere_makes_the_other_slot_count);
     tcase_add_test(tests, slot_is_laid_out_as_documented);
+    tcase_add_test(tests, anchor_is_forgotten_only_while_there_is_no_file);
     tcase_add_test(tests, salts_follow_by_resets_only);
     tcase_add_test(tests, salts_and_commits_are_read_as_sqlite_wrote_them);
     return run_suite(suite);
